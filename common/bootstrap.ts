@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+/**
+ * What a daemon and a shim must agree on besides the Task API: names, places, and how a shim is told what to serve.
+ * Nothing else is shared between the two.
+ */
+
+/** The runtime name under which an unmodified containerd finds our shim: binary `containerd-shim-holdfast-v1`. */
+export const SHIM_RUNTIME = 'io.containerd.holdfast.v1';
+export const SHIM_BINARY = 'containerd-shim-holdfast-v1';
+
+/** Annotations of a Spec that put several containers into one shim. The first that is present wins. */
+export const GROUP_ANNOTATIONS = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'] as const;
+
+/** Longest path of an AF_UNIX socket, bytes, without the terminating NUL. Source: sun_path in unix(7). */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+/** ttrpc metadata of an event that our shim forwards: who sent it, and its place in that shim's order. */
+export const EVENT_SHIM_KEY = 'holdfast-shim';
+export const EVENT_SEQUENCE_KEY = 'holdfast-sequence';
+
+/** Everything that a shim must be told to come into life; also what `start` passes to the server it spawns. */
+export interface ShimIdentity {
+  readonly namespace: string;
+  /** The container for which the shim was started first; it may end before others of its group. */
+  readonly id: string;
+  /** The group annotation's value, or the container id. */
+  readonly group: string;
+  /** State root: bundles lie in `<state>/io.containerd.runtime.v2.task/<ns>/<id>`, shims in `<state>/shims`. */
+  readonly state: string;
+  /** The daemon's gRPC socket, and its ttrpc socket for events. */
+  readonly address: string;
+  readonly ttrpcAddress: string;
+  readonly debug: boolean;
+}
+
+/** 32 hex digits that name a shim: of the daemon's address, the namespace and the group. */
+export const shimHash = (identity: Pick<ShimIdentity, 'address' | 'namespace' | 'group'>): string =>
+  createHash('sha256')
+    .update(`${identity.address}\0${identity.namespace}\0${identity.group}`)
+    .digest('hex')
+    .slice(0, 32);
+
+export interface ShimPaths {
+  /** 0700; everything of one shim that is not a container's. */
+  readonly directory: string;
+  /** 0600; Task API v2 and v3 over ttrpc. */
+  readonly socket: string;
+  readonly ledger: string;
+  /** Events that the daemon has not acknowledged yet. */
+  readonly outbox: string;
+}
+
+export const shimPaths = (state: string, hash: string): ShimPaths => {
+  const directory = join(state, 'shims', hash);
+  return {
+    directory,
+    socket: join(directory, 'sock'),
+    ledger: join(directory, 'ledger.json'),
+    outbox: join(directory, 'outbox'),
+  };
+};
+
+/** The group that a container's Spec annotations put it into. */
+export const groupOf = (id: string, annotations: Readonly<Record<string, string>> | undefined): string => {
+  for (const key of GROUP_ANNOTATIONS) {
+    const group = annotations !== undefined && Object.hasOwn(annotations, key) ? annotations[key] : undefined;
+    if (group !== undefined && group !== '') return group;
+  }
+  return id;
+};
+
+/**
+ * A spare shim is a shim process without an identity: `containerd-shim-holdfast-v1 spare`, with a unix stream socket
+ * as descriptor 3. The daemon writes one line of JSON, a BindRequest; the shim takes the identity, listens, writes its
+ * ledger and answers with one line, a BindReply; then both close the socket. End of file before the request: it exits.
+ */
+export interface BindRequest {
+  readonly identity: ShimIdentity;
+  /** cgroup of the daemon's choice for the shim itself (Options.shim_cgroup); empty: none. */
+  readonly shimCgroup: string;
+  /** The shim's oom_score_adj. */
+  readonly oomScoreAdj: number;
+}
+
+export type BindReply =
+  | { readonly address: string; readonly pid: number }
+  /** `code` is a number of common/errdefs.ts. */
+  | { readonly code: number; readonly error: string };
+
+/** `bootstrap.json` in a bundle, and what `start` prints to callers that know more than a bare address. */
+export interface BootstrapFile {
+  /** The Task API version to speak: 2 or 3. */
+  readonly version: number;
+  /** `unix:///…` */
+  readonly address: string;
+  readonly protocol: 'ttrpc' | 'grpc';
+}

@@ -1,0 +1,164 @@
+// `npm run build`: generated code if a .proto changed, the addon, node-pty's binary (tests only), and the bundles with
+// their launchers: bin/holdfastd, bin/holdfast, bin/containerd-shim-holdfast-v1.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { buildNative } from './native.mjs';
+import { node, nodeDir, root } from './paths.mjs';
+
+const quiet = process.argv.includes('--quiet');
+const say = (text) => {
+  if (!quiet) console.log(text);
+};
+
+/** Entry file → bundle. Each is one file that loads nothing later, so that an installation can be replaced under it. */
+const BUNDLES = {
+  'daemon/main.ts': 'dist/holdfastd.mjs',
+  'daemon/store/checkpoint-worker.ts': 'dist/checkpoint-worker.mjs',
+  'shim/main.ts': 'dist/shim.mjs',
+  'cli/main.ts': 'dist/holdfast.mjs',
+};
+
+/** What a bundle leaves outside: only what holds a binary of its own. */
+const EXTERNAL = ['better-sqlite3'];
+
+const filesBelow = (folder, ending) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .map((name) => join(folder, String(name)))
+    .filter((name) => ending.some((end) => name.endsWith(end)) && !name.includes('/build'))
+    .sort();
+
+const fingerprint = (files) => {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
+  return hash.digest('hex');
+};
+
+/** Runs `build` unless `files` are as they were at the last time that it ran well and `outputs` are there. */
+const onceFor = async (name, files, outputs, build) => {
+  const stamp = join(root, 'dist', `.${name}`);
+  const now = fingerprint(files);
+  const fresh =
+    outputs.every((file) => existsSync(join(root, file))) && existsSync(stamp) && readFileSync(stamp, 'utf8') === now;
+  if (fresh) return say(`${name}: as built`);
+  await build();
+  writeFileSync(stamp, now);
+  say(`${name}: built`);
+};
+
+const must = (program, args) => {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: ['ignore', quiet ? 2 : 1, 2] });
+  if (error ?? status !== 0)
+    throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? `ended with ${status}`}`);
+};
+
+const bundle = async () => {
+  const { build } = await import('esbuild');
+  for (const [entry, outfile] of Object.entries(BUNDLES)) {
+    await build({
+      entryPoints: [join(root, entry)],
+      outfile: join(root, `${outfile}.new`),
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node26',
+      minify: true,
+      keepNames: true,
+      sourcemap: false,
+      legalComments: 'none',
+      external: EXTERNAL,
+      // CommonJS packages inside an ESM bundle ask for these three.
+      banner: {
+        js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);const __filename=import.meta.filename,__dirname=import.meta.dirname;",
+      },
+      logLevel: 'warning',
+    });
+    renameSync(join(root, `${outfile}.new`), join(root, outfile));
+  }
+};
+
+/** Flags for the shim's Node: fewer idle threads, and a heap that stays as small as its work. */
+const SHIM_NODE_FLAGS = '--v8-pool-size=0 --disable-sigusr1 --no-warnings';
+
+/**
+ * A launcher is a shell script that finds its own folder, drops what would slow Node down or change it, and becomes
+ * Node. It costs a millisecond; a compiled one would cost a build for each architecture.
+ */
+const launcher = (file, flags) => `#!/bin/sh
+self=$0
+while [ -L "$self" ]; do
+  link=$(readlink "$self")
+  case $link in /*) self=$link ;; *) self=\${self%/*}/$link ;; esac
+done
+here=\${self%/*}
+unset NODE_OPTIONS NODE_EXTRA_CA_CERTS NODE_PATH NODE_REPL_EXTERNAL_MODULE
+exec "$here/../node_modules/node-linux-${process.arch}/bin/node" ${flags} "$here/../dist/${file}" "$@"
+`;
+
+const launchers = () => {
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  const write = (name, text) => {
+    const path = join(root, 'bin', name);
+    writeFileSync(`${path}.new`, text);
+    chmodSync(`${path}.new`, 0o755);
+    renameSync(`${path}.new`, path);
+  };
+  write('holdfastd', launcher('holdfastd.mjs', '--no-warnings'));
+  write('holdfast', launcher('holdfast.mjs', '--no-warnings'));
+  write('containerd-shim-holdfast-v1', launcher('shim.mjs', SHIM_NODE_FLAGS));
+};
+
+const buildPty = () =>
+  must(node, [
+    join(root, 'node_modules/node-gyp/bin/node-gyp.js'),
+    'rebuild',
+    '--silent',
+    '--directory',
+    join(root, 'node_modules/node-pty'),
+    '--nodedir',
+    nodeDir,
+  ]);
+
+mkdirSync(join(root, 'dist'), { recursive: true });
+await onceFor(
+  'gen',
+  [...filesBelow('proto', ['.proto']), 'buf.yaml', 'buf.gen.yaml', 'tools/gen.mjs', 'package-lock.json'],
+  ['proto/gen/containerd/types/types.ts'],
+  () => must(node, [join(root, 'tools/gen.mjs')]),
+);
+buildNative({ quiet });
+copyIfChanged(join(root, 'native/build/Release/holdfast.node'), join(root, 'dist/holdfast.node'));
+await onceFor('node-pty', ['package-lock.json'], ['node_modules/node-pty/build/Release/pty.node'], buildPty);
+await onceFor(
+  'bundles',
+  [
+    ...['proto/gen', 'common', 'native', 'shim', 'daemon', 'client', 'cli'].flatMap((folder) =>
+      filesBelow(folder, ['.ts']),
+    ),
+    'tools/build.mjs',
+    'package.json',
+    'package-lock.json',
+  ],
+  [...Object.values(BUNDLES), 'bin/holdfastd', 'bin/holdfast', 'bin/containerd-shim-holdfast-v1'],
+  async () => {
+    await bundle();
+    launchers();
+  },
+);
+
+/** By rename: a running shim has the old file mapped. */
+function copyIfChanged(from, to) {
+  if (existsSync(to) && readFileSync(from).equals(readFileSync(to))) return;
+  copyFileSync(from, `${to}.new`);
+  renameSync(`${to}.new`, to);
+}
