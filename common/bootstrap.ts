@@ -19,6 +19,14 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 /** ttrpc metadata of an event that our shim forwards: who sent it, and its place in that shim's order. */
 export const EVENT_SHIM_KEY = 'holdfast-shim';
 export const EVENT_SEQUENCE_KEY = 'holdfast-sequence';
+/** Present on an exit whose record could not be written: the event is all that tells of it. */
+export const EVENT_UNRECORDED_KEY = 'holdfast-unrecorded';
+
+/**
+ * Environment variable with the soft limit of open files that the launcher found. Node raises the limit at its start
+ * and children inherit that; a container must get what it would get from any other runtime.
+ */
+export const NOFILE_SOFT_VARIABLE = 'HOLDFAST_NOFILE_SOFT';
 
 /** Everything that a shim must be told to come into life; also what `start` passes to the server it spawns. */
 export interface ShimIdentity {
