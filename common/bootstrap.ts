@@ -41,6 +41,8 @@ export interface ShimIdentity {
   readonly address: string;
   readonly ttrpcAddress: string;
   readonly debug: boolean;
+  /** How a container's stdio reaches a client's FIFO: given to it, or through pipes that the shim copies. */
+  readonly stdio: 'fifo' | 'pipe';
 }
 
 /** 32 hex digits that name a shim: of the daemon's address, the namespace and the group. */

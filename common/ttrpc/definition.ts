@@ -1,3 +1,5 @@
+import { CodedError, codes, messageOf } from '../errdefs.ts';
+
 /** A message's codec as proto/gen has it. */
 export interface MessageCodec<T> {
   encode(message: T): { finish(): Uint8Array };
@@ -27,3 +29,12 @@ export const requestCodec = (method: MethodDefinition): MessageCodec<unknown> =>
   method.requestType as MessageCodec<unknown>;
 export const responseCodec = (method: MethodDefinition): MessageCodec<unknown> =>
   method.responseType as MessageCodec<unknown>;
+
+/** Internal, as with Go's peers, if the bytes are no message; `what` names it. */
+export const decodeMessage = <T>(codec: MessageCodec<T>, bytes: Uint8Array, what: string): T => {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    throw new CodedError(codes.internal, `ttrpc: malformed ${what}: ${messageOf(error)}`, { cause: error });
+  }
+};

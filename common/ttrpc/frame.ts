@@ -1,3 +1,5 @@
+import { type CodedError, resourceExhausted } from '../errdefs.ts';
+
 /** Bytes before a payload: length u32, stream id u32, type u8, flags u8, big endian. */
 export const HEADER_BYTES = 10;
 
@@ -35,7 +37,12 @@ export const encodeFrame = (frame: Frame): Buffer => {
   return buffer;
 };
 
-const EMPTY = new Uint8Array();
+/** The refusal of a payload that is over the limit, in whichever direction; the words are those of Go's peers. */
+export const oversized = (bytes: number): CodedError =>
+  resourceExhausted(`message length ${bytes} exceed maximum message size of ${FRAME_BYTES_MAX}`);
+
+/** The payload of a frame that has none. */
+export const EMPTY = new Uint8Array();
 
 /**
  * Cuts a byte stream into frames. Chunks may end anywhere. A payload that lies within one chunk is a view of it, not a
