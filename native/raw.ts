@@ -1,0 +1,66 @@
+/** Pairs come as arrays; what is not there, or would have to wait, is undefined. */
+type Pair = readonly [number, number];
+
+/** What the addon exports: calls of plain arguments, checked there. native/index.ts gives them their shape. */
+export interface Raw {
+  setErrorFactory(
+    make: (errno: number, name: string | undefined, call: string, reason?: string, subject?: string) => Error,
+  ): void;
+
+  setSubreaper(on: boolean): void;
+  isSubreaper(): boolean;
+  setParentDeathSignal(signal: number): void;
+  getResourceLimit(resource: number): readonly [bigint, bigint];
+  setResourceLimit(resource: number, soft: bigint, hard: bigint): void;
+  pidfdOpen(pid: number): number;
+  pidfdSend(pidfd: number, signal: number): void;
+  pidfdInfo(pidfd: number): readonly [number, number, number | undefined] | undefined;
+  wait(type: number, id: number, peek: boolean): Pair | undefined;
+  execve(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): never;
+
+  pipe(nonblocking: boolean): Pair;
+  socketPair(type: number): Pair;
+  eventfd(initial: number): number;
+  duplicate(fd: number): number;
+  setNonblocking(fd: number, on: boolean): void;
+  setCloseOnExec(fd: number, on: boolean): void;
+  closeRange(first: number, last: number, cloexec: boolean): void;
+  readNow(fd: number, buffer: Uint8Array): number | undefined;
+  writeNow(fd: number, buffer: Uint8Array): number | undefined;
+  splice(from: number, to: number, length: number): number | undefined;
+  pollOnce(fd: number, events: number): number;
+  inotify(): number;
+  inotifyAdd(fd: number, path: string, mask: number): number;
+  watch(fd: number, events: number, callback: (revents: number) => void): number;
+  unwatch(watch: number): void;
+  referenceWatch(watch: number, on: boolean): void;
+
+  sendDescriptors(socket: number, fds: readonly number[], data: Uint8Array): number | undefined;
+  receiveDescriptors(socket: number, bytesMax: number, fdsMax: number): readonly [Buffer, number[]] | undefined;
+  peerCredentials(socket: number): readonly [number, number, number];
+  listenUnix(path: string, mode: number, backlog: number): number;
+  connectUnix(path: string): number;
+  sendDatagram(path: string, data: Uint8Array): void;
+
+  lockFile(fd: number, operation: number): boolean;
+  allocate(fd: number, offset: number, length: number): Promise<void>;
+  allocateNow(fd: number, offset: number, length: number): void;
+  setTimes(path: string, atime: bigint, mtime: bigint, noFollow: boolean): void;
+  makeNode(path: string, mode: number, major: number, minor: number): void;
+  makeFifo(path: string, mode: number): void;
+  getXattr(path: string, name: string, noFollow: boolean): Buffer | undefined;
+  setXattr(path: string, name: string, value: Uint8Array, noFollow: boolean): void;
+  listXattrs(path: string, noFollow: boolean): string[];
+  removeXattr(path: string, name: string, noFollow: boolean): void;
+  openIn(directory: number, path: string, flags: number, mode: number, resolve: number): number;
+  isFifo(path: string): boolean;
+  openFifo(path: string, read: boolean, write: boolean, blocking: boolean): number;
+
+  mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
+  unmount(target: string, flags: number): Promise<void>;
+  pivotRoot(newRoot: string, putOld: string): Promise<void>;
+
+  openTerminal(): Pair;
+  setWindowSize(fd: number, columns: number, rows: number): void;
+  getWindowSize(fd: number): Pair;
+}
