@@ -1,0 +1,214 @@
+import type * as grpc from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import { CodedError, codeOf, codes, messageOf } from '../common/errdefs.ts';
+import { NAMESPACE_KEY } from '../common/namespace.ts';
+import type { Call, Definition, Service } from './call.ts';
+import { peerOf } from './peer.ts';
+
+/** gRPC metadata key of the lease that protects what a call makes. */
+const LEASE_KEY = 'containerd-lease';
+
+/** Longest status text, UTF-8 bytes; a longer one (an id that somebody made huge) is cut in its middle. */
+const STATUS_BYTES_MAX = 4096;
+
+export interface ServeOptions {
+  readonly log: Logger;
+  /** Aborts when the daemon begins to stop; its reason is what streams then end with. */
+  readonly stopping: AbortSignal;
+  /** Aborts when the grace is over that single calls have. */
+  readonly cut: AbortSignal;
+  /** Holds each call from its arrival until its status has been sent, or its client is gone. */
+  readonly underWay: Set<object>;
+}
+
+type Handler = (request: unknown, call: Call) => unknown;
+type AnyCall = grpc.ServerUnaryCall<unknown, unknown> &
+  grpc.ServerReadableStream<unknown, unknown> &
+  grpc.ServerWritableStream<unknown, unknown>;
+
+/** Turns a service into what grpc-js takes: the one place where errors become statuses and calls are logged. */
+export const serveOn = (server: grpc.Server, { definition, handlers }: Service, options: ServeOptions): void => {
+  const implementation: grpc.UntypedServiceImplementation = {};
+  for (const [key, method] of Object.entries(definition.methods)) {
+    const handler = handlers[key] as Handler;
+    const path = `/${definition.fullName}/${method.name}`;
+    const make = method.responseStream ? streaming : single;
+    implementation[key] = make(path, method, handler, options) as grpc.UntypedHandleCall; // its kind is the method's
+  }
+  server.addService(grpcDefinition(definition), implementation);
+};
+
+type Method = Definition['methods'][string];
+
+const single =
+  (path: string, method: Method, handler: Handler, options: ServeOptions) =>
+  (call: AnyCall, reply: grpc.sendUnaryData<unknown>): void => {
+    void answer(path, call, { ...options, ending: options.cut }, async (context) => {
+      const response = await handler(method.requestStream ? call : call.request, context);
+      return () => reply(null, response);
+    }).then((error) => {
+      if (error !== undefined) reply(status(error));
+    });
+  };
+
+const streaming =
+  (path: string, method: Method, handler: Handler, options: ServeOptions) =>
+  (call: AnyCall): void => {
+    void answer(path, call, { ...options, ending: options.stopping }, async (context) => {
+      const messages = handler(method.requestStream ? call : call.request, context) as AsyncIterable<unknown>;
+      // A client may wait for the headers before it goes on; without this they would leave with the first message.
+      call.sendMetadata(new Metadata());
+      for await (const message of messages) {
+        await written(call, message, context.signal);
+      }
+      return () => call.end();
+    }).then((error) => {
+      if (error !== undefined) call.emit('error', status(error));
+    });
+  };
+
+/** Runs a call and logs it. Gives the error that the client is to be told, or undefined when it was answered. */
+const answer = async (
+  path: string,
+  call: AnyCall,
+  { log, stopping, ending, underWay }: ServeOptions & { readonly ending: AbortSignal },
+  run: (context: Call) => Promise<() => void>,
+): Promise<CodedError | undefined> => {
+  const began = performance.now();
+  const controller = new AbortController();
+  underWay.add(call);
+  // Despite its name this comes at the end of every call, after its status was sent.
+  call.on('cancelled', () => {
+    underWay.delete(call);
+    controller.abort(new CodedError(codes.canceled, 'context canceled'));
+  });
+  const context = contextOf(path, call, AbortSignal.any([controller.signal, ending]), log);
+  try {
+    stopping.throwIfAborted();
+    const send = await run(context);
+    send();
+    context.log.debug({ durationMs: since(began) }, 'call');
+    return undefined;
+  } catch (thrown) {
+    const error =
+      thrown instanceof CodedError ? thrown : new CodedError(codeOf(thrown), messageOf(thrown), { cause: thrown });
+    logFailure(context, error, since(began));
+    return error;
+  }
+};
+
+/** Codes that are ordinary answers: clients probe with calls that they expect to fail. */
+const ORDINARY: ReadonlySet<number> = new Set([
+  codes.notFound,
+  codes.alreadyExists,
+  codes.canceled,
+  codes.invalidArgument,
+  codes.failedPrecondition,
+  codes.unimplemented,
+]);
+
+const logFailure = ({ log, signal }: Call, error: CodedError, durationMs: number): void => {
+  const fields = { code: error.code, durationMs };
+  if (signal.reason === error) log.debug({ ...fields, err: error.message }, 'call ended');
+  else if (ORDINARY.has(error.code)) log.debug({ ...fields, err: fit(error.message) }, 'call refused');
+  else log.warn({ ...fields, err: error }, 'call failed');
+};
+
+const contextOf = (path: string, call: AnyCall, signal: AbortSignal, log: Logger): Call => {
+  const metadata = textMetadata(call.metadata);
+  const namespace = metadata.get(NAMESPACE_KEY)?.[0];
+  const lease = metadata.get(LEASE_KEY)?.[0];
+  const deadlineMs = remaining(call.getDeadline());
+  const peer = peerOf(call.getPeer());
+  return {
+    metadata,
+    signal,
+    log: log.child({ call: path, namespace, container: containerOf(path, call.request), peer: peer?.pid }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(lease === undefined ? {} : { lease }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(peer === undefined ? {} : { peer }),
+  };
+};
+
+/** The container that a request is about, for the log. */
+const containerOf = (path: string, request: unknown): string | undefined => {
+  if (typeof request !== 'object' || request === null) return undefined;
+  const { containerId, container, id } = request as {
+    containerId?: unknown;
+    container?: { id?: unknown };
+    id?: unknown;
+  };
+  const found = containerId ?? container?.id ?? (path.includes('.Containers/') ? id : undefined);
+  return typeof found === 'string' && found !== '' ? fit(found) : undefined;
+};
+
+const textMetadata = (metadata: Metadata): ReadonlyMap<string, readonly string[]> => {
+  const result = new Map<string, string[]>();
+  for (const key of Object.keys(metadata.getMap())) {
+    const texts = metadata.get(key).filter((value) => typeof value === 'string');
+    if (texts.length > 0) result.set(key, texts);
+  }
+  return result;
+};
+
+const remaining = (deadline: Date | number): number | undefined => {
+  const at = Number(deadline);
+  return Number.isFinite(at) ? Math.max(0, at - Date.now()) : undefined;
+};
+
+/** Writes one message and waits until the connection has taken it: a reader that is slow slows only its own call. */
+const written = async (call: AnyCall, message: unknown, signal: AbortSignal): Promise<void> => {
+  signal.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  call.write(message, () => resolve());
+  try {
+    await promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+};
+
+const status = (error: CodedError): grpc.ServiceError =>
+  // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- our codes have gRPC's numbers
+  Object.assign(new Error(error.message), {
+    code: error.code,
+    details: fit(error.message),
+    metadata: new Metadata(),
+  });
+
+/** Status texts travel percent-encoded in a header: no lone surrogates, no unbounded length; the end matters to clients. */
+const fit = (text: string): string => {
+  const whole = text.toWellFormed();
+  if (Buffer.byteLength(whole) <= STATUS_BYTES_MAX) return whole;
+  const half = STATUS_BYTES_MAX / 8; // characters; each may take four bytes
+  return `${whole.slice(0, half)} … ${whole.slice(-half)}`.toWellFormed();
+};
+
+const since = (began: number): number => Math.round((performance.now() - began) * 10) / 10;
+
+const grpcDefinition = (definition: Definition): grpc.ServiceDefinition =>
+  Object.fromEntries(
+    Object.entries(definition.methods).map(([key, method]) => [
+      key,
+      {
+        path: `/${definition.fullName}/${method.name}`,
+        requestStream: method.requestStream,
+        responseStream: method.responseStream,
+        requestSerialize: encode(method.requestType),
+        requestDeserialize: (bytes: Buffer) => method.requestType.decode(bytes),
+        responseSerialize: encode(method.responseType),
+        responseDeserialize: (bytes: Buffer) => method.responseType.decode(bytes),
+      },
+    ]),
+  );
+
+const encode =
+  (type: Method['requestType']) =>
+  (message: unknown): Buffer => {
+    const bytes = type.encode(message as never).finish();
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };

@@ -1,0 +1,138 @@
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { BootstrapFile } from '../../common/bootstrap.ts';
+import { about, CodedError, codes, invalidArgument } from '../../common/errdefs.ts';
+import { checkIdentifier } from '../../common/identifiers.ts';
+import { unmount } from '../../native/index.ts';
+import type { TaskKey } from '../store/tables/tasks.ts';
+
+/** The directory below root and state that is ours, by the name of containerd's runtime plugin. */
+const TASKS = 'io.containerd.runtime.v2.task';
+
+export interface BundlePaths {
+  readonly root: string;
+  readonly state: string;
+}
+
+export const bundleRoot = (state: string): string => join(state, TASKS);
+export const workRoot = (root: string): string => join(root, TASKS);
+
+/** `<state>/io.containerd.runtime.v2.task/<namespace>/<id>`. The names are checked: they become a path. */
+export const bundlePath = ({ state }: BundlePaths, { namespace, id }: TaskKey): string =>
+  join(bundleRoot(state), checkIdentifier(namespace), checkIdentifier(id));
+
+/**
+ * Makes a bundle: config.json, rootfs/, and `work`, a link to a directory below root that survives longer. 0700, or,
+ * with a user namespace, 0710 and the group that root is in there. `spec` is the JSON of an OCI Spec.
+ */
+export const makeBundle = (paths: BundlePaths, key: TaskKey, spec: Uint8Array): string => {
+  try {
+    checkIdentifier(key.id);
+  } catch (error) {
+    throw about(`invalid task id ${key.id}`, error);
+  }
+  const bundle = bundlePath(paths, key);
+  const work = join(workRoot(paths.root), key.namespace, key.id);
+  const gid = remappedRootGroup(spec);
+  mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
+  mkdirSync(bundle, { mode: 0o700 });
+  if (gid !== 0) {
+    chownSync(bundle, -1, gid);
+    chmodSync(bundle, 0o710);
+  }
+  mkdirSync(join(bundle, 'rootfs'), { mode: 0o711 });
+  rmSync(work, { recursive: true, force: true }); // a reboot leaves it
+  mkdirSync(work, { recursive: true, mode: 0o711 });
+  symlinkSync(work, join(bundle, 'work'));
+  writeFileSync(join(bundle, 'config.json'), spec, { mode: 0o600 });
+  return bundle;
+};
+
+/** Writes down where the shim is, for who looks at the bundle alone. `binary` '': our own. */
+export const writeBootstrap = (bundle: string, shim: { binary: string; address: string; version: number }): void => {
+  const bootstrap: BootstrapFile = { version: shim.version, address: shim.address, protocol: 'ttrpc' };
+  writeFileSync(join(bundle, 'bootstrap.json'), JSON.stringify(bootstrap), { mode: 0o600 });
+  writeFileSync(join(bundle, 'address'), shim.address, { mode: 0o600 });
+  if (shim.binary !== '') writeFileSync(join(bundle, 'shim-binary-path'), shim.binary, { mode: 0o600 });
+};
+
+/**
+ * Removes a bundle and its work directory; one that is not there is no error. What is still mounted is unmounted, never
+ * removed: under it may be somebody's files.
+ */
+export const removeBundle = async ({ root }: BundlePaths, bundle: string): Promise<void> => {
+  const work = workOf(bundle) ?? join(workRoot(root), basename(dirname(bundle)), basename(bundle));
+  const rootfs = join(bundle, 'rootfs');
+  await unmountAll(rootfs);
+  try {
+    rmdirSync(rootfs);
+  } catch (error) {
+    if (!isAbsent(error)) throw about('failed to remove bundle rootfs', error);
+  }
+  removeTree(bundle);
+  removeTree(work);
+};
+
+/** Renamed first: a removal that a crash cuts leaves no half bundle under the name. */
+export const removeTree = (path: string): void => {
+  const hidden = join(dirname(path), `.${basename(path)}`);
+  try {
+    rmSync(hidden, { recursive: true, force: true });
+    renameSync(path, hidden);
+  } catch (error) {
+    if (isAbsent(error)) return;
+    throw error;
+  }
+  rmSync(hidden, { recursive: true, force: true });
+};
+
+const workOf = (bundle: string): string | undefined => {
+  try {
+    return readlinkSync(join(bundle, 'work'));
+  } catch {
+    return undefined;
+  }
+};
+
+const unmountAll = async (path: string): Promise<void> => {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  for (;;) {
+    try {
+      await unmount(path, { noFollow: true });
+    } catch (error) {
+      // InvalidArgument: no mount point (any more).
+      if (error instanceof CodedError && error.code === codes.invalidArgument) return;
+      throw about(`unmount rootfs ${path}`, error);
+    }
+  }
+};
+
+const isAbsent = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** The group outside that is group 0 inside; 0: nothing is remapped. */
+const remappedRootGroup = (spec: Uint8Array): number => {
+  let parsed: PartialSpec | null;
+  try {
+    parsed = JSON.parse(Buffer.from(spec).toString('utf8'));
+  } catch (error) {
+    throw invalidArgument(`spec is no JSON: ${String(error)}`);
+  }
+  return parsed?.linux?.gidMappings?.find(({ containerID }) => (containerID ?? 0) === 0)?.hostID ?? 0;
+};
+
+interface PartialSpec {
+  readonly linux?: {
+    readonly gidMappings?: readonly { readonly containerID?: number; readonly hostID?: number }[] | null;
+  };
+}

@@ -1,0 +1,8 @@
+import { sql as core } from './001-core.ts';
+import { sql as tasks } from './002-tasks.ts';
+
+/** In the order in which they run. Never change one that was released: add the next. */
+export const migrations: readonly { readonly name: string; readonly sql: string }[] = [
+  { name: '001-core', sql: core },
+  { name: '002-tasks', sql: tasks },
+];

@@ -1,0 +1,76 @@
+import { CodedError, codeOf, codes } from '../../common/errdefs.ts';
+import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
+import type { Shim } from '../shims/shim.ts';
+import type { Exit } from '../store/tables/tasks.ts';
+import { keyText, type ProcessKey } from './keys.ts';
+import type { TaskParts } from './parts.ts';
+import { requireProcess, requireTask, shimOf } from './registry.ts';
+import { nextExecStatus, nextTaskStatus } from './status.ts';
+import { watchForeign } from './watch-foreign.ts';
+
+/** Exit status of a process that never ran. */
+const NEVER_RAN_STATUS = 255;
+
+/** Lets a process that was created, or added, run. No deadline of ours. */
+export const startProcess = (
+  parts: TaskParts,
+  key: ProcessKey,
+  signal: AbortSignal,
+): Promise<{ readonly pid: number }> => {
+  requireProcess(parts, key);
+  return parts.turns.run(keyText(key), signal, async () => {
+    const task = requireTask(parts, key);
+    requireProcess(parts, key);
+    const shim = shimOf(parts, task);
+    const { id, execId } = key;
+    using _hold = parts.spares.hold();
+    try {
+      const { pid } = await shim.call('start', { id, execId }, { signal });
+      started(parts, key, pid);
+      if (!shim.own && execId !== '') watchForeign(parts, shim, key);
+      return { pid };
+    } catch (error) {
+      // A refusal says that it has been started before: how that went its events tell.
+      if (execId !== '' && codeOf(error) !== codes.failedPrecondition) await startFailed(parts, shim, key);
+      throw error;
+    }
+  });
+};
+
+/** Its event says the same, and may have come first; or even that of its end. */
+const started = (parts: TaskParts, key: ProcessKey, pid: number): void =>
+  parts.db.transaction(() => {
+    if (key.execId !== '') {
+      const exec = parts.execs.get(key);
+      if (exec === undefined) return;
+      parts.execs.update(exec, { status: nextExecStatus(exec.status, 'start'), pid: exec.pid || pid });
+      if (exec.exit === undefined) parts.fifos.hold(key, exec.stdio);
+      return;
+    }
+    const task = parts.tasks.get(key);
+    if (task === undefined) return;
+    const status = nextTaskStatus(task.status, 'start');
+    if (status !== task.status) parts.tasks.update(task, { status, pid: task.pid || pid, changedAt: nowNanos() });
+  });
+
+/** An added process that could not be started never will be: who waits for it is told, and only Delete is left. */
+const startFailed = async (parts: TaskParts, shim: Shim, key: ProcessKey): Promise<void> => {
+  const { id, execId } = key;
+  let exit: Exit = { status: NEVER_RAN_STATUS, exitedAt: nowNanos() };
+  try {
+    const state = await shim.call('state', { id, execId }, { timeoutMs: parts.config.timeouts.taskStateMs });
+    if (state.status === Status.RUNNING) return;
+    if (shim.own) exit = { status: state.exitStatus, exitedAt: nanosFromTimestamp(state.exitedAt) };
+  } catch (error) {
+    // Nothing is known: if it runs after all, its events will say so.
+    if (!(error instanceof CodedError)) throw error;
+    return;
+  }
+  parts.db.transaction(() => {
+    const exec = parts.execs.get(key);
+    if (exec === undefined || exec.pid !== 0) return;
+    parts.execs.update(exec, { status: nextExecStatus(exec.status, 'fail'), exit });
+    queueMicrotask(() => parts.exits.settle(key, exit));
+  });
+};
