@@ -1,0 +1,113 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import type { Process, WaitOptions } from '../process.ts';
+import type { Exit } from '../process-status.ts';
+import { repeatWhileAway } from '../while-away.ts';
+import { FifoDirectory, type FifoOptions } from './fifo-directory.ts';
+import { readFifo, writeFifo } from './fifo-ends.ts';
+import { Pump } from './pump.ts';
+import type { StdioPaths } from './stdio.ts';
+
+/** What a process's stdio is connected to; none of them is closed. */
+export interface LocalStreams {
+  /** Read until its end or the process's. Absent: the process's stdin is /dev/null. */
+  readonly stdin?: Readable;
+  readonly stdout: Writable;
+  /** Not used with a terminal. */
+  readonly stderr: Writable;
+}
+
+/**
+ * Connects a process with local streams, through FIFOs:
+ *
+ *     await using stdio = await AttachedStdio.open({ id: 'web', terminal: false }, { stdout, stderr });
+ *     const task = await container.createTask(stdio.paths);
+ *     await task.start();
+ *     const exit = await stdio.carry(task);
+ */
+export class AttachedStdio implements AsyncDisposable {
+  readonly #fifos: FifoDirectory;
+  readonly #streams: LocalStreams;
+  readonly #pumps: readonly Pump[];
+
+  private constructor(fifos: FifoDirectory, streams: LocalStreams) {
+    this.#fifos = fifos;
+    this.#streams = streams;
+    const { stdout, stderr } = fifos.paths;
+    this.#pumps = [
+      new Pump(readFifo(stdout), streams.stdout),
+      ...(stderr === '' ? [] : [new Pump(readFifo(stderr), streams.stderr)]),
+    ];
+  }
+
+  /** Makes the FIFOs and begins to read: the shim finds a reader when it opens them. */
+  static async open(options: Omit<FifoOptions, 'stdin'>, streams: LocalStreams): Promise<AttachedStdio> {
+    using undo = new DisposableStack();
+    const fifos = undo.use(await FifoDirectory.make({ ...options, stdin: streams.stdin !== undefined }));
+    const stdio = new AttachedStdio(fifos, streams);
+    undo.move();
+    return stdio;
+  }
+
+  /** For Create or Exec. */
+  get paths(): StdioPaths {
+    return this.#fifos.paths;
+  }
+
+  /**
+   * Carries stdin to a started process and its output back, until the process has ended and all its output was
+   * written. Rejects with the error of a local output (EPIPE: its reader has gone); the process goes on then.
+   */
+  async carry(process: Process, options: WaitOptions = {}, signal?: AbortSignal): Promise<Exit> {
+    const finished = new AbortController();
+    const either = signal === undefined ? finished.signal : AbortSignal.any([signal, finished.signal]);
+    const input =
+      this.#streams.stdin === undefined ? undefined : feed(this.#streams.stdin, this.paths.stdin, process, either);
+    const output = Promise.all(this.#pumps.map(({ done }) => done));
+    try {
+      const exit = process.wait(options, either);
+      exit.catch(() => undefined);
+      // The output ends first only if it fails or if the process has closed it.
+      await Promise.race([exit, output.then(() => exit)]);
+      for (const pump of this.#pumps) pump.ended();
+      await output;
+      return await exit;
+    } finally {
+      finished.abort();
+      await input?.catch(() => undefined); // it ends with the process, whatever it was about
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pump of this.#pumps) pump.stop();
+    this.#fifos[Symbol.dispose]();
+  }
+}
+
+/** Carries `from` into the FIFO until either ends; the process then sees the end of its input. */
+const feed = async (from: Readable, path: string, process: Process, signal: AbortSignal): Promise<void> => {
+  const to = await writeFifo(path, signal);
+  try {
+    await copy(from, to, signal);
+  } finally {
+    to.destroy();
+  }
+  // The shim keeps the FIFO open so that a client may go and another may come; so it must be told.
+  await repeatWhileAway(() => process.closeStdin(signal), undefined, signal);
+};
+
+const copy = async (from: Readable, to: Socket, signal: AbortSignal): Promise<void> => {
+  const end = (): void => void to.end();
+  const drop = (): void => void to.destroy();
+  to.on('error', () => undefined); // EPIPE: the process has closed its input; 'close' follows
+  from.once('end', end).once('close', end).once('error', end); // a terminal that hangs up fails with EIO
+  signal.addEventListener('abort', drop, { once: true });
+  from.pipe(to, { end: false });
+  if (from.readableEnded || from.destroyed) end();
+  await once(to, 'close').catch(() => undefined);
+  signal.removeEventListener('abort', drop);
+  from.unpipe(to);
+  from.pause();
+  from.off('end', end).off('close', end).off('error', end);
+};
