@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { testBed } from '../harness/temp.ts';
+import { eventually } from '../harness/wait.ts';
+import { compareSides, type Side } from './sides.ts';
+
+// `ctr events` on containerd and on ours: the same events, in the same order, with the same fields.
+
+const bed = testBed();
+const compare = compareSides(bed);
+
+/** What `ctr events` prints while `act` runs, one `topic {payload}` each; ends at the event of `last`. */
+const watch = async (
+  side: Side,
+  filters: readonly string[],
+  act: () => Promise<unknown>,
+  last: RegExp,
+): Promise<string[]> => {
+  const session = side.ctr.attach(['events', ...filters]);
+  const marker = side.ctr.in(`${side.daemon.namespace}-marker`);
+  // A subscriber says nothing when it is there: it is when it shows us an event of our making.
+  let tries = 0;
+  if (filters.length === 0) {
+    await eventually(async () => {
+      await marker.ok('namespaces', 'create', `${side.daemon.namespace}-marker-${(tries += 1)}`);
+      return session.stdout.includes('-marker-');
+    });
+  } else {
+    await eventually(async () => {
+      await side.ctr.ok('containers', 'create', '--rootfs', side.rootfs, `marker-${(tries += 1)}`, '/bin/true');
+      return session.stdout.includes('marker-');
+    });
+  }
+  await act();
+  await eventually(() => last.test(session.stdout), { what: `${last} in ${session.stdout}` });
+  session.signal('SIGKILL');
+  const lines = session.stdout.split('\n').filter((line) => line !== '' && !line.includes('marker'));
+  return lines.map((line) => line.replace(/^.*? UTC /, ''));
+};
+
+/** The topics of a container's life, without the payloads. */
+const topics = (lines: readonly string[]): string[] => lines.map((line) => line.split(' ')[1] ?? '');
+
+compare(
+  'create, start, exec, exit, delete: order and payloads',
+  async (side) =>
+    watch(
+      side,
+      [],
+      async () => {
+        await side.start('a', { flags: ['--label', 'x=y'] });
+        await side.pid('a');
+        await side.ctr.run(['tasks', 'exec', '--exec-id', 'e', 'a', '/bin/sh', '-c', 'exit 3']);
+        await side.ctr.ok('tasks', 'pause', 'a');
+        await side.ctr.ok('tasks', 'resume', 'a');
+        await side.ctr.ok('tasks', 'rm', '-f', 'a');
+        await side.ctr.ok('containers', 'label', 'a', 'x=z');
+        await side.ctr.ok('containers', 'rm', 'a');
+      },
+      /\/containers\/delete/,
+    ).then((lines) => lines.map((line) => comparable(side, line))),
+  (lines) =>
+    assert.deepEqual(topics(lines), [
+      '/containers/create',
+      '/tasks/create',
+      '/tasks/start',
+      '/tasks/exec-added',
+      '/tasks/exec-started',
+      '/tasks/exit',
+      '/tasks/paused',
+      '/tasks/resumed',
+      '/tasks/exit',
+      '/tasks/delete',
+      '/containers/update',
+      '/containers/delete',
+    ]),
+);
+
+compare(
+  'filters by topic and namespace; a subscriber sees nothing from before it came',
+  async (side) => {
+    await side.run(['--rm', '--null-io'], 'before', ['/bin/true']);
+    const filters = [`namespace==${side.daemon.namespace},topic~=^/containers/`];
+    return topics(
+      await watch(side, filters, () => side.run(['--rm', '--null-io'], 'a', ['/bin/true']), /containers\/delete/),
+    );
+  },
+  (seen) => assert.deepEqual(seen, ['/containers/create', '/containers/delete']),
+);
+
+compare(
+  'an OOM kill is told before the exit that it caused',
+  async (side) => {
+    const script = 'x=a; while :; do x=$x$x; done';
+    const flags = ['--rm', '--null-io', '--memory-limit', '16777216'];
+    const act = (): Promise<unknown> => side.run(flags, 'a', ['/bin/sh', '-c', script]);
+    return topics(await watch(side, [], act, /containers\/delete/));
+  },
+  (seen) => assert.ok(seen.indexOf('/tasks/oom') > 0 && seen.indexOf('/tasks/oom') < seen.indexOf('/tasks/exit')),
+);
+
+compare(
+  'an invalid filter is an error',
+  (side) => side.ctr.run(['events', 'topic~~x']),
+  ({ status, stderr }) => {
+    assert.equal(status, 1);
+    assert.match(stderr, /filters:/);
+  },
+);
+
+/** `NAMESPACE TOPIC {payload}` without process ids, which differ, and with times by name. */
+const comparable = (side: Side, line: string): string =>
+  String(side.plain(line))
+    .replace(/"pid":\d+/, '"pid":"<pid>"')
+    .replace(/"exited_at":"[^"]*"/, '"exited_at":"<time>"');

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codes } from '../../common/errdefs.ts';
+import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
+import { eventually } from '../harness/wait.ts';
+import { GO_SHIM, TaskWorld } from './tasks-harness.ts';
+
+/** Process ids of spare shims that a process has started. */
+const spares = (parent: number): number[] =>
+  readdirSync('/proc').flatMap((pid) => {
+    try {
+      if (!/^\d+$/.test(pid) || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0spare')) return [];
+      return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(parent)
+        ? [Number(pid)]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+
+const alive = (pid: number): boolean => {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
+  } catch {
+    return false;
+  }
+};
+
+test('a shim that is killed is replaced, and the container notices nothing', async (t) => {
+  const world = await TaskWorld.start(t);
+  const pid = await world.run('c', ['sleep', '1000']);
+  const before = world.shimPid('c');
+  process.kill(before, 'SIGKILL');
+  assert.equal(await world.exec('c', 'x', ['true']), 0, 'a call waits for the new one');
+  assert.notEqual(world.shimPid('c'), before);
+  const { process: task } = await world.tasks.get({ containerId: 'c' });
+  assert.deepEqual([task?.pid, task?.status], [pid, Status.RUNNING]);
+  await world.remove('c');
+  await world.assertNoLeaks();
+});
+
+test('a shim that died together with the daemon is replaced by the next daemon', async (t) => {
+  const world = await TaskWorld.start(t);
+  const pid = await world.run('c', ['sleep', '1000']);
+  await world.kill();
+  process.kill(world.shimPid('c'), 'SIGKILL');
+  await world.up();
+  assert.equal((await world.tasks.get({ containerId: 'c' })).process?.pid, pid);
+  assert.equal(await world.exec('c', 'x', ['true']), 0);
+  await world.remove('c');
+  await world.assertNoLeaks();
+});
+
+test('a container that ended with its shim killed reports what the record says', async (t) => {
+  const world = await TaskWorld.start(t);
+  await world.run('c', ['sh', '-c', 'exit 4']);
+  await world.tasks.wait({ containerId: 'c' });
+  process.kill(world.shimPid('c'), 'SIGKILL');
+  assert.equal((await world.tasks.delete({ containerId: 'c' })).exitStatus, 4);
+  await world.assertNoLeaks();
+});
+
+test('a shim that hangs costs its own container and no other', async (t) => {
+  const world = await TaskWorld.start(t);
+  await world.run('stuck', ['sleep', '1000']);
+  await world.run('fine', ['sleep', '1000']);
+  const shim = world.shimPid('stuck');
+  process.kill(shim, 'SIGSTOP');
+  const blocked = world.tasks.pause({ containerId: 'stuck' }).catch((error: unknown) => error);
+  assert.equal(await world.status('stuck'), Status.RUNNING, 'what is known is told');
+  assert.equal(await world.exec('fine', 'x', ['true']), 0);
+  await world.restart();
+  assert.equal(await world.status('stuck'), Status.RUNNING);
+  assert.equal(await world.exec('fine', 'x', ['true']), 0);
+  process.kill(shim, 'SIGCONT');
+  await blocked;
+  await world.tasks.resume({ containerId: 'stuck' }).catch(() => undefined);
+  await world.remove('stuck');
+  await world.remove('fine');
+  await world.assertNoLeaks();
+});
+
+test('a spare shim ends with its daemon, and one that was used is replaced', async (t) => {
+  const world = await TaskWorld.start(t);
+  const { pid } = world.daemon;
+  await eventually(() => spares(pid).length === 1, { what: 'there is a spare' });
+  const [first = 0] = spares(pid);
+  await world.run('c', ['sleep', '1000']);
+  assert.equal(world.shimPid('c'), first, 'the spare serves');
+  await eventually(() => spares(pid).some((one) => one !== first), { what: 'there is another' });
+  const [second = 0] = spares(pid).filter((one) => one !== first);
+  await world.kill();
+  await eventually(() => !alive(second), { what: 'the unused one has ended' });
+  assert.ok(alive(first));
+  await world.up();
+  await world.remove('c');
+  await world.assertNoLeaks();
+});
+
+test('many containers at once all start, with spares or without', async (t) => {
+  const world = await TaskWorld.start(t);
+  const ids = Array.from({ length: 12 }, (_, index) => `c${index}`);
+  await Promise.all(ids.map((id) => world.run(id, ['sleep', '1000'])));
+  const { tasks } = await world.tasks.list({});
+  assert.deepEqual(tasks.map(({ id }) => id).sort(), [...ids].sort());
+  await Promise.all(ids.map((id) => world.remove(id)));
+  await world.assertNoLeaks();
+});
+
+test('a Go shim by its path runs a container, survives our restart, and tells of an exit that we missed', async (t) => {
+  const world = await TaskWorld.start(t);
+  const pid = await world.run('c', ['sh', '-c', 'sleep 0.7; exit 9'], { runtime: GO_SHIM });
+  await world.run('d', ['sleep', '1000'], { runtime: GO_SHIM });
+  await world.kill();
+  await sleep(1200);
+  await world.up();
+  await eventually(async () => (await world.status('c')) === Status.STOPPED, { what: 'the exit is known' });
+  const exit = await world.tasks.wait({ containerId: 'c' });
+  const deleted = await world.tasks.delete({ containerId: 'c' });
+  assert.deepEqual([deleted.pid, deleted.exitStatus, deleted.exitedAt], [pid, 9, exit.exitedAt]);
+  assert.equal(await world.exec('d', 'x', ['sh', '-c', 'exit 2']), 2);
+  await world.remove('d');
+  await world.assertNoLeaks();
+});
+
+test('a Go shim that is killed takes its container along: 137, and the task is gone, as with containerd', async (t) => {
+  const world = await TaskWorld.start(t);
+  await world.run('c', ['sleep', '1000'], { runtime: GO_SHIM });
+  const wait = world.tasks.wait({ containerId: 'c' });
+  const [shim = ''] = readdirSync('/proc').filter((pid) => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return command.startsWith(GO_SHIM) && command.includes(world.bed.dir);
+    } catch {
+      return false;
+    }
+  });
+  process.kill(Number(shim), 'SIGKILL');
+  assert.equal((await wait).exitStatus, 137);
+  await eventually(
+    () =>
+      world.tasks.get({ containerId: 'c' }).then(
+        () => false,
+        (error: { code?: number }) => error.code === codes.notFound,
+      ),
+    { what: 'the task to be gone' },
+  );
+  await world.containers.delete({ id: 'c' });
+  await world.assertNoLeaks();
+});
