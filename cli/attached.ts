@@ -5,6 +5,8 @@ import type { StdioPaths } from '../client/io/stdio.ts';
 import { followTerminalSize, rawTerminal } from '../client/io/terminal.ts';
 import type { Process } from '../client/process.ts';
 import type { Exit } from '../client/process-status.ts';
+import { repeatWhileAway } from '../client/while-away.ts';
+import { codeOf, codes } from '../common/errdefs.ts';
 import { Failure } from './failure.ts';
 
 /** So many SIGINT or SIGTERM mean that we are to end, whatever the process makes of them. Source: Docker. */
@@ -38,7 +40,7 @@ export const attached = async (
   const target = await interruption.orAbort(async (signal) => {
     const created = await create(stdio.paths, signal);
     if (interactive && terminal && stdin instanceof ReadStream) undo.use(rawTerminal(stdin));
-    await created.start(signal);
+    await start(created, signal);
     return created;
   });
   onStarted();
@@ -56,6 +58,17 @@ export const attached = async (
   } catch (error) {
     if (!leave.signal.aborted) throw error;
     throw new Failure(`left ${id} after ${FAREWELLS} signals`, { cause: error });
+  }
+};
+
+/** A daemon that goes away in the middle may have started it or not: that is asked when it is back. */
+const start = async (created: Process, signal: AbortSignal): Promise<void> => {
+  try {
+    await created.start(signal);
+  } catch (error) {
+    if (codeOf(error) !== codes.unavailable) throw error;
+    const { state } = await repeatWhileAway(() => created.status(signal), tellAway, signal);
+    if (state === 'created') await created.start(signal);
   }
 };
 

@@ -35,9 +35,17 @@ export const explain = (
   if (isBrokenPipe(error)) return { words: '', status: BROKEN_PIPE };
   if (error instanceof Failure) return { words: oneLine(error.message), status: error.status ?? status };
   if (error instanceof UnreachableError) return { words: unreachableWords(error), status };
-  const hint =
-    isNotFound(error) && /^(container|task) /.test(messageOf(error)) ? '; "holdfast ps -a" lists what there is' : '';
+  const hint = hintFor(error);
   return { words: `${oneLine(messageOf(error))}${hint}`, status };
+};
+
+const hintFor = (error: unknown): string => {
+  if (isNotFound(error) && /^(container|task) /.test(messageOf(error))) return '; "holdfast ps -a" lists what there is';
+  // Of the connection's own end, and not in the daemon's words.
+  if (/^Connection dropped|ECONNRESET/.test(messageOf(error))) {
+    return ': the daemon went away in the middle; when it is back, "holdfast ps -a" shows what came of it';
+  }
+  return '';
 };
 
 /** Whether whoever read our output has gone. */

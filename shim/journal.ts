@@ -92,11 +92,11 @@ export const readExitRecord = (bundle: string, execId: string): ExitRecord | und
     if (typeof raw['status'] !== 'number' || typeof raw['exitedAt'] !== 'string') return undefined;
     return {
       id: String(raw['id']),
-      execId: String(raw['execId'] ?? ''),
+      execId: typeof raw['execId'] === 'string' ? raw['execId'] : '',
       pid: Number(raw['pid']),
       status: raw['status'],
       exitedAt: BigInt(raw['exitedAt']),
-      sequence: BigInt(String(raw['sequence'] ?? 0)),
+      sequence: BigInt(typeof raw['sequence'] === 'string' ? raw['sequence'] : 0),
     };
   } catch {
     return undefined; // absent, allocated only, or cut: the process has not ended as far as the journal knows

@@ -1,4 +1,4 @@
-import { failedPrecondition, notFound } from '../common/errdefs.ts';
+import { failedPrecondition, notFound, unknownError } from '../common/errdefs.ts';
 
 /**
  * What can happen to a container's first process, and what it is then. A verb that leaves the state as it is (exec,
@@ -27,7 +27,10 @@ export type InitEvent = 'start' | 'pause' | 'resume' | 'exec' | 'update' | 'chec
 export type ExecState = 'created' | 'running' | 'stopped' | 'deleted';
 export type ExecEvent = 'start' | 'fail' | 'exit' | 'delete';
 
-/** The state after `event`; what the table does not allow is FailedPrecondition, or NotFound of what is deleted. */
+/**
+ * The state after `event`. What the table does not allow has the codes of containerd's runc shim: Unknown, of a Delete
+ * FailedPrecondition, and NotFound of what is deleted.
+ */
 export const nextInitState = (state: InitState, event: InitEvent): InitState => {
   const row: Partial<Record<InitEvent, InitState>> = initTransitions[state];
   return row[event] ?? refuse(event, state);
@@ -44,11 +47,12 @@ type Table<S extends string, E extends string> = Record<S, Partial<Record<E, S>>
 const refuse = (event: InitEvent | ExecEvent, state: InitState | ExecState): never => {
   const seen = state === 'restorable' ? 'created' : state;
   if (seen === 'deleted' && event === 'delete') throw notFound('cannot delete a deleted process');
-  if (event === 'exec') throw failedPrecondition(`cannot exec in a ${seen} state`);
+  if (event === 'exec') throw unknownError(`cannot exec in a ${seen} state`);
   if (seen === 'created')
-    throw failedPrecondition(`cannot ${event} ${event === 'checkpoint' ? 'a ' : ''}task in created state`);
+    throw unknownError(`cannot ${event} ${event === 'checkpoint' ? 'a ' : ''}task in created state`);
   const noun = containerVerbs.has(event) && seen !== 'running' && seen !== 'deleted' ? 'container' : 'process';
-  throw failedPrecondition(`cannot ${event} a ${seen} ${noun}`);
+  const text = `cannot ${event} a ${seen} ${noun}`;
+  throw event === 'delete' ? failedPrecondition(text) : unknownError(text);
 };
 
 const containerVerbs: ReadonlySet<string> = new Set(['pause', 'resume', 'update', 'checkpoint']);

@@ -47,4 +47,5 @@ const keepLargeNumbers = (_: string, value: unknown, context?: { readonly source
     : value;
 
 /** JSON.rawJSON is in V8, but not in TypeScript's library yet. */
-const rawJson: (text: string) => unknown = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+const rawJson: (text: string) => unknown = (JSON as unknown as { rawJSON: (this: void, text: string) => unknown })
+  .rawJSON;

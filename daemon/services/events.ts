@@ -1,4 +1,4 @@
-import { about, CodedError, codes, invalidArgument } from '../../common/errdefs.ts';
+import { about, CodedError, codes, invalidArgument, unknownError } from '../../common/errdefs.ts';
 import { requireNamespace } from '../../common/namespace.ts';
 import { SequencedEnvelope, SINCE_KEY, SINCE_TIME_KEY } from '../../common/sequenced-envelope.ts';
 import { nowNanos } from '../../common/timestamp.ts';
@@ -56,7 +56,8 @@ async function* refusing(events: AsyncGenerator<SequencedEnvelope>): AsyncGenera
     yield* events;
   } catch (error) {
     if (!(error instanceof CodedError) || error.code !== codes.invalidArgument) throw error;
-    throw about('subscription error: failed parsing subscription filters', error);
+    // Unknown, as in containerd.
+    throw unknownError(`subscription error: failed parsing subscription filters: ${error.message}`, { cause: error });
   }
 }
 

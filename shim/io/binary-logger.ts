@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
-import { canceled, invalidArgument, messageOf, unavailable } from '../../common/errdefs.ts';
+import { canceled, invalidArgument } from '../../common/errdefs.ts';
 import { pidfdOpen, pidfdSend, pipe, Poller } from '../../native/index.ts';
 import { type ProcessIdentity, startTimeOf } from '../proc.ts';
 import type { LoggerPlace } from './uri.ts';

@@ -92,8 +92,8 @@ export class StreamsIo implements ProcessIo {
 
   async drained(ms: number): Promise<void> {
     // A logger ends at the end of its input: then all of it is where it belongs.
-    const all = [...this.#streams.map((stream) => stream.drained()), this.#logger?.ended];
-    await within(ms, Promise.all(all));
+    const ended = this.#logger?.ended ?? Promise.resolve();
+    await within(ms, Promise.all([...this.#streams.map((stream) => stream.drained()), ended]));
   }
 
   closeStdin(): void {

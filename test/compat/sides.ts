@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { startContainerd } from '../harness/containerd.ts';
 import type { Ctr } from '../harness/ctr.ts';
@@ -70,6 +70,7 @@ export class Side {
    */
   async startUnwatched(id: string): Promise<{ readonly stdout: string; readonly stderr: string }> {
     const [stdout, stderr] = [this.path(`${id}-stdout`), this.path(`${id}-stderr`)];
+    for (const path of [stdout, stderr]) rmSync(path, { force: true }); // an earlier container's of that name
     await must('mkfifo', [stdout, stderr]);
     const client = [stdout, stderr].map((path) => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
     await this.tasks.create({ containerId: id, stdout, stderr });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { testBed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
 import { compareSides } from './sides.ts';
@@ -79,7 +79,10 @@ compare(
   'a container has three descriptors, and none of the daemon’s or the shim’s',
   async (side) => {
     await side.start(ID);
-    return readdirSync(`/proc/${await side.pid(ID)}/fd`);
+    const pid = await side.pid(ID);
+    // Until then it is the runtime's program that has not become the container's yet.
+    await eventually(() => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n', { what: 'sleep to run' });
+    return readdirSync(`/proc/${pid}/fd`);
   },
   (fds) => assert.deepEqual(fds, ['0', '1', '2']),
 );

@@ -69,7 +69,9 @@ test('a signal before the start leaves nothing behind', async () => {
 });
 
 test('a container survives its daemon: the run waits for it over a kill -9 and a start', async () => {
-  const session = cli.session(cli.inRootfs('--rm', '-i', 'sh', '-c', 'echo one; read line; echo "$line"; exit 5'));
+  const script = 'read line; echo "$line"; read line; echo "$line"; exit 5';
+  const session = cli.session(cli.inRootfs('--rm', '-i', 'sh', '-c', script));
+  session.write('one\n');
   await session.says('one');
   await cli.daemon.kill9();
   session.write('two\n');

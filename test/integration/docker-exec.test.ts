@@ -22,7 +22,10 @@ test('docker exec c false gives 1, 50 times in a row, and none takes 2 s', async
     const { status, ms } = await engine.run(['exec', id, 'false']);
     results.push([status, ms < SLOW_MS]);
   }
-  assert.deepEqual(results, Array(50).fill([1, true]));
+  assert.deepEqual(
+    results,
+    Array.from({ length: 50 }, () => [1, true]),
+  );
 });
 
 test('docker run --rm never takes 2 s either, whatever its exit code', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { Side } from '../compat/sides.ts';
 import { startHoldfast } from '../harness/daemon.ts';
@@ -19,8 +19,11 @@ test('no descriptor but 0 to 2 reaches the runtime, and no signal is ignored or 
   // The shell itself holds its script open, and it forgets that descriptor when it becomes runc.
   const lines = [
     '#!/bin/sh',
-    `{ for fd in /proc/$$/fd/*; do readlink $fd | grep -q ${program} || echo "fd \${fd##*/}"; done`,
-    'grep -E "^Sig(Blk|Ign)" /proc/$$/status; } >> ' + log,
+    // Each in a child: a redirection of the shell's own would be one more descriptor to see.
+    `ls -l /proc/$$/fd | grep -v -- "-> ${program}$" | sed -n "s/.* \\([0-9]*\\) -> .*/fd \\1/p" >> ${log}`,
+    // Not in a child: dash blocks signals while it makes one.
+    'while read -r key value; do case $key in SigBlk:|SigIgn:) printf "%s\\t%s\\n" $key $value; esac; done ' +
+      `< /proc/$$/status >> ${log}`,
     'exec runc "$@"',
   ];
   writeFileSync(program, `${lines.join('\n')}\n`, { mode: 0o755 });
@@ -36,25 +39,48 @@ test('no descriptor but 0 to 2 reaches the runtime, and no signal is ignored or 
   ]);
 });
 
-/** Descriptors of the daemon and of the shim of a container. */
-const descriptors = async (id: string): Promise<number[]> => {
+/** What the daemon and the shim of a container have open. */
+const openFiles = async (id: string): Promise<string[][]> => {
   const shim = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${await side.pid(id)}/status`, 'utf8'))?.[1]);
-  return [side.daemon.pid, shim].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
+  return [side.daemon.pid, shim].map(filesOf);
 };
 
-/** Uses a container many times, and expects that what it had open before the last ten times is what it has after. */
+/**
+ * A connection to the metadata that is closed leaves its descriptor to the next one while the main connection has
+ * locks: one at most, since the first checkpoint. Source: SQLite, "unixClose".
+ */
+const spare = (files: readonly string[]): number =>
+  files.filter((file) => file.endsWith('/metadata.db')).length === 2 ? 1 : 0;
+
+const filesOf = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [`${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`];
+    } catch {
+      return []; // closed since
+    }
+  });
+
+/** Uses a container many times, and expects that what it had open before the last times is what it has after. */
 const leavesNothingOpen = async (use: (round: number) => Promise<unknown>): Promise<void> => {
   await side.start('a');
   for (let round = 0; round < 5; round += 1) await use(round); // what is opened once and kept is open now
-  const before = await descriptors('a');
+  const before = await openFiles('a');
   for (let round = 5; round < 25; round += 1) await use(round);
-  await eventually(
-    async () => {
-      const after = await descriptors('a');
-      return after.every((count, index) => count <= (before[index] ?? 0));
-    },
-    { ms: 5_000, what: `no more than ${before} descriptors` },
-  ).finally(() => side.ctr.removeAll());
+  let after: string[][] = [];
+  try {
+    await eventually(
+      async () => {
+        after = await openFiles('a');
+        return after.every((files, index) => files.length <= (before[index]?.length ?? 0) + spare(files));
+      },
+      { ms: 5_000, what: 'no more descriptors than before' },
+    ).catch((error: unknown) => {
+      throw new Error(`before: ${before.join('\n')}\nafter: ${after.join('\n')}`, { cause: error });
+    });
+  } finally {
+    await side.ctr.removeAll();
+  }
 };
 
 const exec = (round: number, ...words: readonly string[]) =>

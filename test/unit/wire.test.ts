@@ -11,8 +11,22 @@ const originals = process.env.HOLDFAST_WIRE_FACTS ?? join(repository, '../shared
 
 /** The areas that are built; each has a table of its name. */
 const AREAS = [
-  ...['version', 'introspection', 'namespaces', 'containers', 'tasks', 'events', 'leases', 'health', 'types'],
-  ...['event-payloads', 'runc-options', 'cgroups-metrics', 'shim-task-v2', 'shim-task-v3', 'ttrpc', 'bootstrap'],
+  'version',
+  'introspection',
+  'namespaces',
+  'containers',
+  'tasks',
+  'events',
+  'leases',
+  'health',
+  'types',
+  'event-payloads',
+  'runc-options',
+  'cgroups-metrics',
+  'shim-task-v2',
+  'shim-task-v3',
+  'ttrpc',
+  'bootstrap',
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-wire-'));
