@@ -93,7 +93,7 @@ export class Actor {
       if (known !== undefined && known.status !== Status.CREATED) return known.pid;
       const reply = await world.tasks.start({ containerId: id, execId }).catch((error: unknown) => {
         // The start that was cut has come to its end in the meantime.
-        if (again && isCoded(error, codes.failedPrecondition)) return undefined;
+        if (again && isRefusal(error)) return undefined;
         throw error;
       });
       // Its event is on its way to the daemon.
@@ -119,9 +119,17 @@ export class Actor {
       return { pid, status };
     } catch (error) {
       if (error instanceof assert.AssertionError) throw error;
-      const { process } = await this.#in('exec', () => world.tasks.get({ containerId: id }));
-      if (process?.status === Status.STOPPED) return undefined;
-      throw error;
+      // The shim knows of an end a moment before the daemon does.
+      return await eventually(
+        async () => {
+          const { process } = await this.#in('exec', () => world.tasks.get({ containerId: id }));
+          return process?.status === Status.STOPPED;
+        },
+        { ms: 5_000 },
+      ).then(
+        () => undefined,
+        () => Promise.reject(error),
+      );
     }
   }
 
@@ -166,6 +174,11 @@ export class Actor {
 
 const isCoded = (error: unknown, code: number): boolean =>
   error instanceof Error && 'code' in error && error.code === code;
+
+/** Of a verb that comes too late. */
+const isRefusal = (error: unknown): boolean =>
+  isCoded(error, codes.failedPrecondition) ||
+  (isCoded(error, codes.unknown) && error instanceof Error && /cannot start a (running|stopped)/.test(error.message));
 
 const wasCut = (error: unknown): boolean =>
   error instanceof Error &&

@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { execSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { Terminal } from '../harness/terminal.ts';
 import { Cli } from './cli-harness.ts';
@@ -7,7 +7,7 @@ const cli = await Cli.start();
 test('loop', async () => {
   await cli.ok(...cli.inRootfs('-d', '--name', 'host', 'sleep', '1000'));
   const tally: Record<string, number> = {};
-  for (let i = 0; i < 120; i += 1) {
+  for (let i = 0; i < 150; i += 1) {
       const script = 'echo go; read line; echo "<$line>"; exit 4';
       const file = cli.bed.path(`out${i}`);
       const terminal = new Terminal(['sh', '-c', `${cli.line(['exec', '-it', 'host', 'sh', '-c', script])} | tee ${file}`]);
@@ -20,7 +20,7 @@ test('loop', async () => {
       const wrote = readFileSync(file, 'utf8').includes('<kelp>');
       const key = `wrote ${wrote} seen ${seen}`;
       tally[key] = (tally[key] ?? 0) + 1;
-      if (!wrote || !seen) console.log(key, Math.round(performance.now() - began), JSON.stringify(terminal.screen));
+      if (!wrote || !seen) { console.log(key, Math.round(performance.now() - began), JSON.stringify(terminal.screen)); }
   }
   console.log(tally);
 });

@@ -226,7 +226,12 @@ export class TaskWorld {
         noNewPrivileges: true,
       },
       root: { path: this.rootfs },
-      mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
+      mounts: [
+        { destination: '/proc', type: 'proc', source: 'proc' },
+        // Of its own: runc makes links in it, and containers that share a root file system would meet there.
+        { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755', 'size=64k'] },
+        { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec', 'newinstance'] },
+      ],
       linux: { cgroupsPath: `/${this.daemon.namespace}/${id}`, namespaces },
     } as Spec; // a Spec has much more than a test may change
   }
