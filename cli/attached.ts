@@ -34,17 +34,12 @@ export const attached = async (
   if (interactive && terminal && !(stdin instanceof ReadStream)) {
     throw new Failure('-t with -i needs a terminal as our own input: leave out -t');
   }
-  await using stdio = await AttachedStdio.open({ id, terminal }, { stdout, stderr, ...(interactive ? { stdin } : {}) });
   using undo = new DisposableStack();
-  const interruption = undo.use(interruptible());
-  const target = await interruption.orAbort(async (signal) => {
-    const created = await create(stdio.paths, signal);
-    if (interactive && terminal && stdin instanceof ReadStream) undo.use(rawTerminal(stdin));
-    await start(created, signal);
-    return created;
-  });
-  onStarted();
+  const interruption = undo.use(interruptible()); // from here on a signal leaves nothing behind
+  await using stdio = await AttachedStdio.open({ id, terminal }, { stdout, stderr, ...(interactive ? { stdin } : {}) });
+  const target = await interruption.orAbort((signal) => create(stdio.paths, signal));
   const leave = new AbortController();
+  // Before the start: its process may run, and have said so, before we hear of it.
   undo.use(
     forwardSignals(
       target,
@@ -52,6 +47,11 @@ export const attached = async (
     ),
   );
   interruption[Symbol.dispose]();
+  if (interactive && terminal && stdin instanceof ReadStream) undo.use(rawTerminal(stdin));
+  await start(target, leave.signal).catch((error: unknown) => {
+    throw leave.signal.aborted ? new Failure(`interrupted ${FAREWELLS} times before it was started`) : error;
+  });
+  onStarted();
   if (terminal && stdout instanceof WriteStream) undo.use(followTerminalSize(target, stdout));
   try {
     return await stdio.carry(target, { onAway: tellAway }, leave.signal);

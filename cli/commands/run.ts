@@ -44,13 +44,15 @@ export const addRun = (program: Command): void => {
 /** Gives the exit status of the container. */
 const runAttached = async (client: Client, args: readonly string[], options: RunOptions): Promise<number> => {
   await using cleanup = new AsyncDisposableStack();
-  const container = await create(client, cleanup, { args, options, labels: new Map() });
-  const { id } = container;
+  const id = options.name ?? newId();
   let isRunning = false;
   try {
     const exit = await attached(
       { id, interactive: options.interactive === true, terminal: options.tty === true },
-      (stdio, signal) => createTask(container, cleanup, stdio, signal),
+      async (stdio, signal) => {
+        const container = await create(client, cleanup, { args, options: { ...options, name: id }, labels: new Map() });
+        return createTask(container, cleanup, stdio, signal);
+      },
       () => {
         isRunning = true;
         if (options.rm !== true) cleanup.move(); // it stays, for ps and rm

@@ -74,10 +74,7 @@ test('what cannot be done is refused with the code and the words of containerd',
     world.tasks.delete({ containerId: 'c' }),
     fails(codes.failedPrecondition, /cannot delete a running process/),
   );
-  await assert.rejects(
-    world.tasks.start({ containerId: 'c' }),
-    fails(codes.unknown, /cannot start a running process/),
-  );
+  await assert.rejects(world.tasks.start({ containerId: 'c' }), fails(codes.unknown, /cannot start a running process/));
   await assert.rejects(
     world.tasks.get({ containerId: 'c', execId: 'x' }),
     fails(codes.notFound, /^process does not exist x: not found$/),
