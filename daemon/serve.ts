@@ -105,6 +105,7 @@ const ORDINARY: ReadonlySet<number> = new Set([
   codes.canceled,
   codes.invalidArgument,
   codes.failedPrecondition,
+  codes.outOfRange,
   codes.unimplemented,
 ]);
 

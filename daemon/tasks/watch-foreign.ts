@@ -1,6 +1,8 @@
 import { messageOf } from '../../common/errdefs.ts';
 import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
 import type { Shim } from '../shims/shim.ts';
+import type { ExecRow } from '../store/tables/execs.ts';
+import type { TaskRow } from '../store/tables/tasks.ts';
 import { announceExit } from './announce.ts';
 import { recordExit } from './intake.ts';
 import type { ProcessKey } from './keys.ts';
@@ -15,15 +17,19 @@ const ANNOUNCE_GRACE_MS = 3_000;
  */
 export const watchForeign = (parts: TaskParts, shim: Shim, key: ProcessKey): void => {
   const { id, execId } = key;
+  const row = (): TaskRow | ExecRow | undefined => (execId === '' ? parts.tasks.get(key) : parts.execs.get(key));
+  const pid = row()?.pid;
+  // The name may have gone to another process by the time that we hear of this one.
+  const sameRow = (): TaskRow | ExecRow | undefined => [row()].find((found) => found?.pid === pid);
   const wait = async (): Promise<void> => {
     const response = await shim.call('wait', { id, execId }, { signal: parts.stopping });
     const exit = { status: response.exitStatus, exitedAt: nanosFromTimestamp(response.exitedAt) || nowNanos() };
     parts.db.transaction(() => {
-      const row = execId === '' ? parts.tasks.get(key) : parts.execs.get(key);
-      if (row !== undefined && row.exit === undefined) recordExit(parts, row, exit, false);
+      const ended = sameRow();
+      if (ended !== undefined && ended.exit === undefined) recordExit(parts, ended, exit, false);
     });
     await new Promise((resolve) => setTimeout(resolve, ANNOUNCE_GRACE_MS).unref());
-    await announceExit(parts, key, exit);
+    if (sameRow() !== undefined) await announceExit(parts, key, exit);
   };
   // A shim that is lost is dealt with as such; and a process that was never started has no exit.
   void wait().catch((error: unknown) => parts.log.debug({ ...key, err: messageOf(error) }, 'background wait ended'));

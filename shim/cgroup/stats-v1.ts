@@ -1,13 +1,21 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import * as v1 from '../../proto/gen/io/containerd/cgroups/v1/cgroups_v1.ts';
-import { hugePageSizes, linesOf, numberOf, readControl, readNumber, readPairs, readRdma } from './files.ts';
+import {
+  hugePageSizes,
+  linesOf,
+  numberOf,
+  pairsOf,
+  readControl,
+  readNumber,
+  readPairs,
+  readRdma,
+  readSum,
+} from './files.ts';
 
 /** The unit of cpuacct.stat, USER_HZ, is 1/100 s on all architectures that matter, ns. */
 const TICK_NS = 10_000_000n;
 
 /** Metrics of cgroups of version 1; `directories` by controller. A controller that is not there leaves its part out. */
-export const statsV1 = (directories: ReadonlyMap<string, string>): v1.Metrics => {
+export const statsV1 = async (directories: ReadonlyMap<string, string>): Promise<v1.Metrics> => {
   const cpuacct = directories.get('cpuacct');
   const cpu = directories.get('cpu');
   const memory = directories.get('memory');
@@ -18,8 +26,8 @@ export const statsV1 = (directories: ReadonlyMap<string, string>): v1.Metrics =>
   return v1.Metrics.create({
     hugetlb: hugetlb === undefined ? [] : hugetlbStats(hugetlb),
     pids: pids === undefined ? undefined : pidsStat(pids),
-    cpu: cpu === undefined && cpuacct === undefined ? undefined : cpuStat(cpu, cpuacct),
-    memory: memory === undefined ? undefined : memoryStat(memory),
+    cpu: cpuStat(cpu, cpuacct), // always there: clients take it for granted, as containerd's library fills it
+    memory: memory === undefined ? undefined : await memoryStat(memory),
     blkio: blkio === undefined ? undefined : blkioStat(blkio),
     rdma:
       rdma === undefined ? undefined : { current: readRdma(rdma, 'rdma.current'), limit: readRdma(rdma, 'rdma.max') },
@@ -52,8 +60,8 @@ const cpuStat = (cpu: string | undefined, cpuacct: string | undefined): v1.CPUSt
   };
 };
 
-const memoryStat = (directory: string): v1.MemoryStat => {
-  const stat = readPairs(directory, 'memory.stat');
+const memoryStat = async (directory: string): Promise<v1.MemoryStat> => {
+  const stat = pairsOf(await readSum(directory, 'memory.stat'));
   const of = (key: string): bigint => stat.get(key) ?? 0n;
   const entry = (part: string): v1.MemoryEntry => ({
     limit: readNumber(directory, `memory${part}.limit_in_bytes`),
@@ -121,14 +129,7 @@ const hugetlbStats = (directory: string): v1.HugetlbStat[] =>
 const blkioStat = (directory: string): v1.BlkIOStat => {
   const devices = deviceNames();
   const entries = (name: string): v1.BlkIOEntry[] => blkioEntries(readControl(directory, `blkio.${name}`), devices);
-  // Kernels with the CFQ scheduler have all of them, others count only what passes the throttle.
-  if (!existsSync(join(directory, 'blkio.io_serviced_recursive'))) {
-    return v1.BlkIOStat.create({
-      ioServiceBytesRecursive: entries('throttle.io_service_bytes'),
-      ioServicedRecursive: entries('throttle.io_serviced'),
-    });
-  }
-  return {
+  const scheduled: v1.BlkIOStat = {
     ioServiceBytesRecursive: entries('io_service_bytes_recursive'),
     ioServicedRecursive: entries('io_serviced_recursive'),
     ioQueuedRecursive: entries('io_queued_recursive'),
@@ -137,6 +138,13 @@ const blkioStat = (directory: string): v1.BlkIOStat => {
     ioMergedRecursive: entries('io_merged_recursive'),
     ioTimeRecursive: entries('time_recursive'),
     sectorsRecursive: entries('sectors_recursive'),
+  };
+  if (Object.values(scheduled).some((list) => list.length > 0)) return scheduled;
+  // No CFQ scheduler in this kernel, or none on the devices in use: what passes the throttle is counted everywhere.
+  return {
+    ...scheduled,
+    ioServiceBytesRecursive: entries('throttle.io_service_bytes'),
+    ioServicedRecursive: entries('throttle.io_serviced'),
   };
 };
 
@@ -152,7 +160,7 @@ const blkioEntries = (text: string | undefined, devices: ReadonlyMap<string, str
 /** `8:0` → `/dev/sda`. Source: Documentation/admin-guide/iostats.rst of the kernel. */
 const deviceNames = (): Map<string, string> =>
   new Map(
-    linesOf(readFileSync('/proc/diskstats', 'utf8')).map((line) => {
+    linesOf(readControl('/proc', 'diskstats')).map((line) => {
       const [major, minor, name] = line.trim().split(/\s+/);
       return [`${major}:${minor}`, `/dev/${name}`] as const;
     }),

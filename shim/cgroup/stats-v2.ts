@@ -1,20 +1,30 @@
 import * as v2 from '../../proto/gen/io/containerd/cgroups/v2/cgroups_v2.ts';
-import { hugePageSizes, linesOf, numberOf, readControl, readNumber, readPairs, readRdma } from './files.ts';
+import {
+  hugePageSizes,
+  linesOf,
+  numberOf,
+  pairsOf,
+  readControl,
+  readNumber,
+  readPairs,
+  readRdma,
+  readSum,
+} from './files.ts';
 
 /** Metrics of a cgroup of version 2. */
-export const statsV2 = (directory: string): v2.Metrics =>
+export const statsV2 = async (directory: string): Promise<v2.Metrics> =>
   v2.Metrics.create({
     pids: { current: readNumber(directory, 'pids.current'), limit: readNumber(directory, 'pids.max') },
-    cpu: cpuStat(directory),
-    memory: memoryStat(directory),
+    cpu: await cpuStat(directory),
+    memory: await memoryStat(directory),
     rdma: { current: readRdma(directory, 'rdma.current'), limit: readRdma(directory, 'rdma.max') },
-    io: { usage: ioEntries(readControl(directory, 'io.stat')), psi: pressure(directory, 'io.pressure') },
+    io: { usage: ioEntries(await readSum(directory, 'io.stat')), psi: pressure(directory, 'io.pressure') },
     hugetlb: hugetlbStats(directory),
     memoryEvents: memoryEvents(directory),
   });
 
-const cpuStat = (directory: string): v2.CPUStat => {
-  const stat = readPairs(directory, 'cpu.stat');
+const cpuStat = async (directory: string): Promise<v2.CPUStat> => {
+  const stat = pairsOf(await readSum(directory, 'cpu.stat'));
   const of = (key: string): bigint => stat.get(key) ?? 0n;
   return {
     usageUsec: of('usage_usec'),
@@ -29,8 +39,8 @@ const cpuStat = (directory: string): v2.CPUStat => {
   };
 };
 
-const memoryStat = (directory: string): v2.MemoryStat => {
-  const stat = readPairs(directory, 'memory.stat');
+const memoryStat = async (directory: string): Promise<v2.MemoryStat> => {
+  const stat = pairsOf(await readSum(directory, 'memory.stat'));
   const of = (key: string): bigint => stat.get(key) ?? 0n;
   return {
     anon: of('anon'),

@@ -72,7 +72,10 @@ export class Copy implements Handover {
       }
       if (!this.#stopped) this.#awaitSource();
     } catch {
-      this.stop(); // EIO of a terminal whose last process is gone, above all: there is no more to read
+      // EIO of a terminal whose last process is gone, above all. Linux says so even while it still has output on its
+      // way to us, and poll tells: then this was not the end.
+      if (!this.#stopped && holds(this.#from, pollFlags.in)) this.#awaitSource();
+      else this.stop(); // there is no more to read
     }
   }
 

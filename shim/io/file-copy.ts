@@ -51,7 +51,8 @@ export class FileCopy implements Handover {
     try {
       bytes = readNow(this.#from, this.#buffer);
     } catch {
-      bytes = 0; // EIO: the terminal's end
+      // EIO is a terminal's end, unless poll says that some of its output is still on its way to us.
+      bytes = (pollOnce(this.#from, pollFlags.in) & pollFlags.in) === 0 ? 0 : undefined;
     }
     if (bytes === undefined) return;
     if (bytes === 0) return this.stop();

@@ -80,6 +80,33 @@ test('Delete ends the stream of a reader that is there', async () => {
   assert.equal((await reader.end()).stdout, 'bye\n');
 });
 
+/** Linux answers EIO on a terminal's master while output is still on its way in some of a hundred such ends. */
+const TERMINALS = 60;
+
+test('what a process wrote to its terminal before it ended is handed on to the last byte, every time', async () => {
+  await side.start(ID);
+  const spec = {
+    typeUrl: 'types.containerd.io/opencontainers/runtime-spec/1/Process',
+    value: Buffer.from(
+      JSON.stringify({ args: ['/bin/echo', 'last words'], cwd: '/', user: { uid: 0, gid: 0 }, terminal: true }),
+    ),
+  };
+  const seen = new Map<string, number>();
+  for (let round = 0; round < TERMINALS; round += 1) {
+    const [execId, stdout] = [`e${round}`, side.path(`e${round}-stdout`)];
+    await must('mkfifo', [stdout]);
+    const reader = read(stdout);
+    await side.tasks.exec({ containerId: ID, execId, stdout, terminal: true, spec });
+    await side.tasks.start({ containerId: ID, execId });
+    await side.tasks.wait({ containerId: ID, execId });
+    const text = await reader;
+    seen.set(text, (seen.get(text) ?? 0) + 1);
+    await side.tasks.deleteProcess({ containerId: ID, execId });
+  }
+  assert.deepEqual(Object.fromEntries(seen), { 'last words\r\n': TERMINALS });
+  await side.ctr.removeAll();
+});
+
 /** Resolves when the container of this init has written something and writes no more. */
 const isHeldUp = async (pid: number): Promise<void> => {
   let [written, times] = [0, 0];
