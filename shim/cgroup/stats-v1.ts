@@ -157,11 +157,14 @@ const blkioEntries = (text: string | undefined, devices: ReadonlyMap<string, str
     return [{ op: op ?? '', device, major: BigInt(major), minor: BigInt(minor), value: numberOf(value) }];
   });
 
-/** `8:0` → `/dev/sda`. Source: Documentation/admin-guide/iostats.rst of the kernel. */
+/**
+ * `8:0` → `/dev/sda`. What has no size, such as a loop device without its file, has no name here, as for containerd; and
+ * unlike in diskstats nothing is added up over all processors. Source: containerd's cgroups library.
+ */
 const deviceNames = (): Map<string, string> =>
   new Map(
-    linesOf(readControl('/proc', 'diskstats')).map((line) => {
-      const [major, minor, name] = line.trim().split(/\s+/);
-      return [`${major}:${minor}`, `/dev/${name}`] as const;
+    linesOf(readControl('/proc', 'partitions')).flatMap((line) => {
+      const [, major, minor, name] = /^\s*(\d+)\s+(\d+)\s+\d+\s+(\S+)$/.exec(line) ?? [];
+      return name === undefined ? [] : [[`${major}:${minor}`, `/dev/${name}`] as const];
     }),
   );

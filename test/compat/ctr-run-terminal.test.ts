@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { testBed } from '../harness/temp.ts';
+import { eventually } from '../harness/wait.ts';
 import { compareSides, type Side } from './sides.ts';
 
 // `ctr run -t` and `ctr tasks exec -t` on containerd and on ours, in a terminal that a test types into.
@@ -121,6 +122,16 @@ const TYPED = `trap 'echo interrupted' INT; echo ready; while :; do
 done`;
 
 const resized = async (terminal: ReturnType<Side['ctr']['terminal']>, columns: number, rows: number): Promise<void> => {
-  terminal.resize(columns, rows);
-  await terminal.shows(`${rows} ${columns}`);
+  // ctr first looks at the size and only then listens for changes: one that comes in between it never hears of.
+  await eventually(
+    async () => {
+      terminal.resize(columns + 1, rows);
+      terminal.resize(columns, rows);
+      return terminal.shows(`${rows} ${columns}`, 500).then(
+        () => true,
+        () => false,
+      );
+    },
+    { ms: 20_000, what: `a window of ${columns} by ${rows}` },
+  );
 };

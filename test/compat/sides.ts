@@ -174,10 +174,13 @@ export const compareSides = (bed: Bed): Compare => {
 
 /** Whatever a test leaves behind, the next one starts with no container. */
 const actAndClear = async <T>(side: Side, act: Act<T>): Promise<{ raw: T; plain: unknown }> => {
-  try {
-    const raw = await act(side);
-    return { raw, plain: side.plain(raw) };
-  } finally {
-    await side.ctr.removeAll();
-  }
+  const outcome = await act(side).then(
+    (raw) => ({ raw, plain: side.plain(raw) }),
+    (error: unknown) => ({ error }),
+  );
+  const cleared = await side.ctr.removeAll().catch((error: unknown) => ({ error }));
+  // What went wrong first is what matters.
+  if ('error' in outcome) throw outcome.error;
+  if (cleared !== undefined) throw cleared.error;
+  return outcome;
 };

@@ -20,6 +20,10 @@ test('the quickstart shows what it says, in time, and leaves nothing behind', as
   assert.match(stdout, /Exited \(7\)/);
   assert.match(stdout, /^Done in /m);
   assert.ok(ms < QUICKSTART_MS_MAX, `${Math.round(ms)} ms`);
-  assert.deepEqual(readdirSync(place), []);
+  const ofNpm = 'node-compile-cache';
+  assert.deepEqual(
+    readdirSync(place).filter((name) => name !== ofNpm),
+    [],
+  );
   rmSync(place, { recursive: true });
 });

@@ -227,16 +227,37 @@ test('joinCgroup makes no cgroup: one that is nowhere is not found', async (t) =
   assert.equal(existsSync(`/sys/fs/cgroup/memory${path}`), false);
 });
 
+test('what is mounted on /sys/fs/cgroup decides the version, not that a tree of version 2 is mounted too', async (t) => {
+  const ground = new Ground(t);
+  const unified = ground.make(`/sys/fs/cgroup/unified${ground.path}`);
+  const pid = await ground.settle();
+  assert.equal(cgroupPaths(pid).version, 1);
+  assert.match((await readStats(pid)).typeUrl, /v1\.Metrics$/);
+  const script = `
+    import { cgroupPaths, joinCgroup } from ${JSON.stringify(join(repository, 'shim/cgroup/paths.ts'))};
+    import { readStats } from ${JSON.stringify(join(repository, 'shim/cgroup/stats.ts'))};
+    await joinCgroup(${pid}, ${JSON.stringify(ground.path)});
+    console.log(JSON.stringify([cgroupPaths(${pid}), (await readStats(${pid})).typeUrl]));`;
+  const node = [process.execPath, '--no-warnings', '--input-type=module-typescript', '-e', script];
+  const inVersion2 = ['--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh', ...node];
+  assert.deepEqual(JSON.parse(await must('unshare', inVersion2, { timeoutMs: 20_000 })), [
+    { version: 2, directory: `/sys/fs/cgroup${ground.path}` },
+    'io.containerd.cgroups.v2.Metrics',
+  ]);
+  assert.equal(readFileSync(join(unified, 'cgroup.procs'), 'utf8'), `${pid}\n`);
+});
+
 test('the metrics of a container are those that containerd itself gives', async () => {
   const daemon = await startContainerd(bed);
   const rootfs = makeRootfs(bed.path('rootfs'));
   const flags = ['--memory-limit', '67108864', '--cpu-quota', '50000', '--cpu-period', '100000'];
-  const command = ['/bin/sh', '-c', 'cat /bin/busybox > /tmp/a; sync; exec sleep 1000'];
+  const command = ['/bin/sh', '-c', 'dd if=/bin/busybox of=/tmp/a conv=fsync; exec sleep 1000'];
   await daemon.ctr.ok('run', '-d', '--null-io', ...flags, '--rootfs', rootfs, 'a', ...command);
   const client = daemon.client();
   bed.defer(() => client.close());
   const tasks = client.service(TasksDefinition);
   const pid = (await tasks.get({ containerId: 'a' })).process?.pid ?? 0;
+  await eventually(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('sleep'));
   await tasks.pause({ containerId: 'a' }); // what is frozen keeps its figures
   await eventually(async () => {
     const theirs = (await tasks.metrics({ filters: ['id==a'] })).metrics[0]?.data;

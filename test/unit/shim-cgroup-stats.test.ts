@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -145,6 +145,44 @@ test('v1: no limit of processes is 0, and a controller that is not there is left
     v1.Metrics.fromPartial({ pids: { current: 1n, limit: 0n }, cpu }),
   );
 });
+
+test('v1: a file that the kernel does not have counts as zero, and the others are read all the same', async (t) => {
+  const directory = fixture(t, {
+    'memory.stat': 'cache 7\n',
+    'memory.kmem.usage_in_bytes': '8\n',
+    'pids.current': '9\n',
+  });
+  const none = { limit: 0n, usage: 0n, max: 0n, failcnt: 0n };
+  assert.deepEqual(
+    await statsV1(inV1(directory)),
+    v1.Metrics.fromPartial({
+      pids: { current: 9n, limit: 0n },
+      cpu: { usage: {}, throttling: {} },
+      memory: { cache: 7n, usage: none, swap: none, kernel: { ...none, usage: 8n }, kernelTcp: none },
+      blkio: {},
+      rdma: {},
+      memoryOomControl: {},
+    }),
+  );
+});
+
+test('v1: a block device has the name that /proc/partitions has for it; one without a size has none', async (t) => {
+  const names = new Map(
+    rowsOf('/proc/partitions')
+      .filter(([major]) => Number(major) > 0)
+      .map(([major, minor, , name]) => [`${major}:${minor}`, `/dev/${name}`]),
+  );
+  const devices = rowsOf('/proc/diskstats').map(([major, minor]) => `${major}:${minor}`);
+  assert.ok(devices.some((device) => names.has(device)));
+  const files = { 'blkio.throttle.io_serviced': devices.map((device) => `${device} Read 1\n`).join('') };
+  const { blkio } = await statsV1(inV1(fixture(t, files)));
+  assert.deepEqual(
+    blkio?.ioServicedRecursive.map(({ major, minor, device }) => [`${major}:${minor}`, device]),
+    devices.map((device) => [device, names.get(device) ?? '']),
+  );
+});
+
+const rowsOf = (path: string): string[][] => readFileSync(path, 'utf8').trimEnd().split('\n').map(words);
 
 const PRESSURE = `some avg10=0.50 avg60=1.25 avg300=2.00 total=77
 full avg10=0.25 avg60=0.50 avg300=1.00 total=33
