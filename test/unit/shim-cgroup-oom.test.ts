@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -71,6 +71,23 @@ test('v2: after close nothing is reported, and both may be repeated', async (t) 
   watch.close();
   assert.equal(reported(), 0);
 });
+
+test('v2: a closed watch leaves no descriptor', async (t) => {
+  const { watch } = watched(t, 0);
+  assert.ok(inotifies() > 0);
+  watch.close();
+  await eventually(() => inotifies() === 0);
+});
+
+/** Descriptors of inotify that this process has. */
+const inotifies = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('inotify');
+    } catch {
+      return false; // the one that lists them
+    }
+  }).length;
 
 test('v2: without a memory controller there is no watch', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'oom-'));
