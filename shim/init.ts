@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CodedError, codeOf, codes, notFound } from '../common/errdefs.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
 import { type OomWatch, watchOom } from './cgroup/oom.ts';
@@ -224,9 +225,12 @@ export class Init extends Process {
   }
 
   #watchOom(): void {
-    this.#oom = watchOom(this.pid, () => this.publish(taskEvents.oom(this.id))).catch((error: unknown) => {
-      this.parts.log.warn('OOM events will be missing', { id: this.id, error });
-      return undefined;
-    });
+    // Behind the answer to Create; Start waits for it.
+    this.#oom = nextTurn()
+      .then(() => watchOom(this.pid, () => this.publish(taskEvents.oom(this.id))))
+      .catch((error: unknown) => {
+        this.parts.log.warn('OOM events will be missing', { id: this.id, error });
+        return undefined;
+      });
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { nowNanos } from '../common/timestamp.ts';
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
 import type { Log } from './log.ts';
@@ -95,7 +96,8 @@ export class Outbox {
   begin(): void {
     if (this.#delivering || this.#closed) return;
     this.#delivering = true;
-    void this.#deliver().finally(() => {
+    // Behind the answer of the call that it comes from: a client waits for that.
+    void nextTurn().then(() => this.#deliver()).finally(() => {
       this.#delivering = false;
       if (!this.empty) this.begin();
     });

@@ -5,6 +5,7 @@ import { codeOf, messageOf } from '../common/errdefs.ts';
 import { joinCgroup } from './cgroup/paths.ts';
 import { newLedger, readLedger } from './ledger.ts';
 import { resume } from './resume.ts';
+import { warmUp } from './warm-up.ts';
 
 /** Where a spare's socket is. Source: common/bootstrap.ts. */
 const CONTROL_FD = 3;
@@ -15,7 +16,11 @@ const REQUEST_BYTES_MAX = 64 << 10;
 export const runSpare = async (): Promise<void> => {
   const control = new net.Socket({ fd: CONTROL_FD, readable: true, writable: true });
   control.on('error', () => undefined); // its other end is gone: the end of the stream says so
+  const wanted = new AbortController();
+  const warm = warmUp(wanted.signal);
   const line = await readLine(control);
+  wanted.abort();
+  await warm; // a step is short
   if (line === undefined) process.exit(0);
   const reply = await bind(line).catch((error: unknown): BindReply => ({
     code: codeOf(error),

@@ -10,8 +10,11 @@ import type { ShimProgram } from './program.ts';
 
 /** How long a shim may take from its spawn, or as a spare from its call, until it serves, ms. */
 const BIND_DEADLINE_MS = 15_000;
-/** Quiet after the last create before spares are made, ms: their start must not compete with what a client waits for. */
-const REFILL_QUIET_MS = 5;
+/**
+ * Quiet after the last lifecycle verb before spares are made, ms: their start must not compete with what a client waits
+ * for. Longer than the gaps between the verbs of one `ctr run`: a spare that is forked in between costs it 5–20 ms.
+ */
+const REFILL_QUIET_MS = 40;
 /** Nice value of a spare while it starts. */
 const SPARE_NICE = 15;
 /** What is kept of a shim's last words, characters. */
@@ -49,6 +52,7 @@ export class Spares {
   /** Held while a client waits for a container: no spare is made meanwhile, a burst has better uses for the machine. */
   hold(): Disposable {
     this.#busy += 1;
+    clearTimeout(this.#timer);
     return {
       [Symbol.dispose]: () => {
         this.#busy -= 1;
@@ -75,10 +79,8 @@ export class Spares {
 
   #refillLater(): void {
     if (this.#closed || this.#busy > 0 || this.#ready.length >= this.#options.count) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#refill();
-    }, REFILL_QUIET_MS).unref();
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#refill(), REFILL_QUIET_MS).unref();
   }
 
   #refill(): void {

@@ -24,6 +24,7 @@ const TOMBSTONE_MS = 1_000;
 export const deleteTask = async (parts: TaskParts, key: TaskKey, signal: AbortSignal): Promise<Deleted> => {
   requireContainer(parts, key);
   return parts.turns.run(keyText(key), signal, async () => {
+    using _hold = parts.spares.hold();
     const row = visibleTask(parts, key);
     const deleted = row === undefined ? revive(parts, initOf(key)) : await recordedDelete(parts, row);
     if (deleted === undefined) throw noTask(key.id);
