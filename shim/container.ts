@@ -49,6 +49,7 @@ export class Container {
       get ended() {
         return init.ended;
       },
+      checkOom: () => init.checkOom(),
     };
   }
 

@@ -22,6 +22,8 @@ export interface ExecParent {
   readonly selinuxLabel: string;
   /** The container's first process has ended: nothing can be started beside it. */
   readonly ended: boolean;
+  /** Tells of an OOM before the exit that it may have caused. */
+  checkOom(): void;
 }
 
 /** A process that was added to a container. */
@@ -108,6 +110,7 @@ export class Exec extends Process {
   }
 
   protected finish(end: End): void {
+    this.#parent.checkOom();
     this.announce(end, () => {
       this.#state = nextExecState(this.#state, 'exit');
     });

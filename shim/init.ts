@@ -2,6 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CodedError, codeOf, codes, notFound } from '../common/errdefs.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
 import { type OomWatch, watchOom } from './cgroup/oom.ts';
+import { type CgroupPaths, cgroupPaths, fromDocument, toDocument } from './cgroup/paths.ts';
+import { readStats } from './cgroup/stats.ts';
+import type { Any } from '../proto/gen/google/protobuf/any.ts';
 import { type TaskEvent, taskEvents } from './events.ts';
 import { launch, type LaunchConfig, renamed, restore } from './launch.ts';
 import type { ContainerDocument } from './ledger.ts';
@@ -31,6 +34,9 @@ export class Init extends Process {
   #rootfsMounted = false;
   #starting: Promise<void> | undefined;
   #oom: Promise<OomWatch | undefined> = Promise.resolve(undefined);
+  #oomWatch: OomWatch | undefined;
+  /** Those that the runtime has made; the process may move to others below them. */
+  #cgroups: CgroupPaths | undefined;
 
   constructor(parts: ShimParts, config: InitConfig) {
     super(parts, { id: config.id, execId: '' }, config.stdio);
@@ -112,6 +118,18 @@ export class Init extends Process {
     await this.#config.runc.update(this.id, resources).catch(renamed('OCI runtime update failed'));
   }
 
+  /** Tells of an OOM that has happened by now, before what it has caused is told. */
+  checkOom(): void {
+    this.#oomWatch?.check();
+  }
+
+  /** NotFound: there are no cgroups, not yet or not any more. */
+  async stats(): Promise<Any> {
+    await this.#oom;
+    if (this.#cgroups === undefined) throw notFound('cgroup does not exist');
+    return readStats(this.#cgroups);
+  }
+
   async kill(signal: number, all: boolean): Promise<void> {
     if (this.#state === 'deleted') throw notFound('cannot kill a deleted process');
     if (!all && this.#state === 'stopped') throw processFinished();
@@ -147,7 +165,9 @@ export class Init extends Process {
   snapshot(): Omit<ContainerDocument, 'execs'> {
     const { bundle, options, checkpoint, parentCheckpoint } = this.#config;
     const rootfsMounted = this.#rootfsMounted;
-    return { ...this.document(), bundle, options, checkpoint, parentCheckpoint, rootfsMounted, state: this.#state };
+    const cgroups = this.#cgroups === undefined ? {} : { cgroups: toDocument(this.#cgroups) };
+    const own = { bundle, options, checkpoint, parentCheckpoint, rootfsMounted, state: this.#state };
+    return { ...this.document(), ...own, ...cgroups };
   }
 
   /** Takes up a process of an earlier life of the shim. */
@@ -155,6 +175,7 @@ export class Init extends Process {
     if (document.state === 'creating') throw new TypeError('a container that was never created cannot be adopted');
     this.#state = document.state;
     this.#rootfsMounted = document.rootfsMounted;
+    if (document.cgroups !== undefined) this.#cgroups = fromDocument(document.cgroups);
     const alive = await this.takeUp(document, this.#config.bundle, fds);
     if (!alive) return;
     this.#watchOom();
@@ -227,7 +248,11 @@ export class Init extends Process {
   #watchOom(): void {
     // Behind the answer to Create; Start waits for it.
     this.#oom = nextTurn()
-      .then(() => watchOom(this.pid, () => this.publish(taskEvents.oom(this.id))))
+      .then(async () => {
+        this.#cgroups ??= cgroupPaths(this.pid);
+        this.#oomWatch = await watchOom(this.#cgroups, () => this.publish(taskEvents.oom(this.id)));
+        return this.#oomWatch;
+      })
       .catch((error: unknown) => {
         this.parts.log.warn('OOM events will be missing', { id: this.id, error });
         return undefined;

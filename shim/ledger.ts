@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { replaceFile } from '../common/atomic-file.ts';
 import type { ShimIdentity } from '../common/bootstrap.ts';
 import { CodedError, codes } from '../common/errdefs.ts';
+import type { CgroupDocument } from './cgroup/paths.ts';
 import type { IoDocument } from './io/process-io.ts';
 import { bootId } from './proc.ts';
 import type { ExecState, InitState } from './process-state.ts';
@@ -49,6 +50,8 @@ export interface ContainerDocument extends ProcessDocument {
   /** `creating`: written before the first side effect; found at a resume, it is undone. */
   readonly state: InitState | 'creating';
   readonly rootfsMounted: boolean;
+  /** Absent until they are known. */
+  readonly cgroups?: CgroupDocument;
   readonly options: RuntimeOptions;
   readonly checkpoint: string;
   readonly parentCheckpoint: string;

@@ -97,10 +97,12 @@ export class Outbox {
     if (this.#delivering || this.#closed) return;
     this.#delivering = true;
     // Behind the answer of the call that it comes from: a client waits for that.
-    void nextTurn().then(() => this.#deliver()).finally(() => {
-      this.#delivering = false;
-      if (!this.empty) this.begin();
-    });
+    void nextTurn()
+      .then(() => this.#deliver())
+      .finally(() => {
+        this.#delivering = false;
+        if (!this.empty) this.begin();
+      });
   }
 
   close(): void {

@@ -1,12 +1,11 @@
 import { packAny } from '../common/any.ts';
-import { invalidArgument, notFound } from '../common/errdefs.ts';
+import { invalidArgument } from '../common/errdefs.ts';
 import { timestampFromNanos } from '../common/timestamp.ts';
 import { ProcessDetails } from '../proto/gen/containerd/runc/v1/runc_options.ts';
 import type * as task from '../proto/gen/containerd/task/v2/task_v2.ts';
 import { Status } from '../proto/gen/containerd/v1/types/task_types.ts';
 import type { Empty } from '../proto/gen/google/protobuf/empty.ts';
 import { checkpointContainer } from './checkpoint.ts';
-import { readStats } from './cgroup/stats.ts';
 import { Init } from './init.ts';
 import type { End } from './process.ts';
 import type { Deleted, Shim } from './shim.ts';
@@ -105,9 +104,7 @@ export const taskService = ({ shim, shutdown }: TaskServiceParts) => ({
   },
 
   async stats({ id }: task.StatsRequest): Promise<task.StatsResponse> {
-    const { init } = shim.container(id);
-    if (init.pid === 0 || init.ended) throw notFound('cgroup does not exist');
-    return { stats: await readStats(init.pid) };
+    return { stats: await shim.container(id).init.stats() };
   },
 
   async resizePty({ id, execId, width, height }: task.ResizePtyRequest): Promise<Empty> {

@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventfd, inotify, inotifyAdd, inotifyFlags, Poller, readNow } from '../../native/index.ts';
 import { childGroups, readPairs } from './files.ts';
-import { cgroupPaths } from './paths.ts';
+import type { CgroupPaths } from './paths.ts';
 
 /** Room for several inotify events without a name, and for the eight bytes of an eventfd. */
 const EVENT_BYTES = 512;
@@ -18,11 +18,10 @@ export interface OomWatch {
 }
 
 /**
- * Calls `onOom` when the kernel has killed, for want of memory, in the cgroup that a process is in: once for what has
- * happened between two looks. undefined: there is no memory controller. NotFound: the process is gone.
+ * Calls `onOom` when the kernel has killed, for want of memory, in these cgroups: once for what has happened between
+ * two looks. undefined: there is no memory controller.
  */
-export const watchOom = async (pid: number, onOom: () => void): Promise<OomWatch | undefined> => {
-  const paths = cgroupPaths(pid);
+export const watchOom = async (paths: CgroupPaths, onOom: () => void): Promise<OomWatch | undefined> => {
   if (paths.version === 2) return watchOomV2(paths.directory, onOom);
   const directory = paths.directories.get('memory');
   return directory === undefined ? undefined : watchOomV1(directory, onOom);

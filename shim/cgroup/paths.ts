@@ -14,6 +14,25 @@ export type CgroupPaths =
   /** By controller (`memory`, `cpuacct`, …); several may share a directory. */
   | { readonly version: 1; readonly directories: ReadonlyMap<string, string> };
 
+/** Fails with NotFound if a cgroup has been removed. */
+export const requireCgroups = (paths: CgroupPaths): void => {
+  const directories = paths.version === 2 ? [paths.directory] : [...paths.directories.values()];
+  if (!directories.every((directory) => existsSync(directory))) throw gone();
+};
+
+/** As the ledger keeps it. */
+export type CgroupDocument = { readonly version: number; readonly directories: Readonly<Record<string, string>> };
+
+export const toDocument = (paths: CgroupPaths): CgroupDocument =>
+  paths.version === 2
+    ? { version: 2, directories: { '': paths.directory } }
+    : { version: 1, directories: Object.fromEntries(paths.directories) };
+
+export const fromDocument = ({ version, directories }: CgroupDocument): CgroupPaths =>
+  version === 2
+    ? { version: 2, directory: directories[''] ?? CGROUP_ROOT }
+    : { version: 1, directories: new Map(Object.entries(directories)) };
+
 /** The cgroups of a process. NotFound: it has ended. */
 export const cgroupPaths = (pid: number): CgroupPaths =>
   locate(membershipsOf(pid), { mountinfo: readFileSync('/proc/self/mountinfo', 'utf8'), unified: isUnified() });

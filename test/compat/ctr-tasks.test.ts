@@ -72,6 +72,17 @@ compare(
 );
 
 compare(
+  'metrics of a task that has ended and was not deleted are there',
+  async (side) => {
+    await side.start(ID, { command: ['/bin/true'] });
+    await eventually(async () => (await status(side)) === 'STOPPED');
+    const { status: code, stdout } = await side.ctr.run(['tasks', 'metrics', ID]);
+    return { code, names: stdout.split('\n').map((line) => line.split(/\s+/)[0]) };
+  },
+  ({ code, names }) => assert.ok(code === 0 && names.includes('memory.usage_in_bytes')),
+);
+
+compare(
   'pause freezes every process and resume lets them go on',
   async (side) => {
     await side.start(ID);

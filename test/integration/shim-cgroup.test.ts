@@ -63,7 +63,7 @@ class Ground {
 
   async watch(directory = this.memory) {
     const seen = { reports: 0 };
-    const watch = await watchOom(await this.settle(directory), () => (seen.reports += 1));
+    const watch = await watchOom(cgroupPaths(await this.settle(directory)), () => (seen.reports += 1));
     assert.ok(watch);
     this.#watches.defer(() => watch.close());
     return { watch, seen };
@@ -184,7 +184,8 @@ test('where the kernel may not kill, running out of memory is reported once', as
 test('a watch does not keep its process going', async (t) => {
   const pid = await new Ground(t).settle();
   const script = `import { watchOom } from ${JSON.stringify(join(repository, 'shim/cgroup/oom.ts'))};
-    console.log(typeof (await watchOom(${pid}, () => undefined)));`;
+    import { cgroupPaths } from ${JSON.stringify(join(repository, 'shim/cgroup/paths.ts'))};
+    console.log(typeof (await watchOom(cgroupPaths(${pid}), () => undefined)));`;
   const args = ['--no-warnings', '--input-type=module-typescript', '-e', script];
   assert.equal(await must(process.execPath, args, { timeoutMs: 20_000 }), 'object\n');
 });
@@ -197,11 +198,8 @@ test('a process that has ended but is not reaped is gone, and never taken for on
   const zombie = Number(String(line));
   await eventually(() => /\) Z /.test(readFileSync(`/proc/${zombie}/stat`, 'utf8')));
   assert.throws(() => cgroupPaths(zombie), isNotFound);
-  await assert.rejects(readStats(zombie), isNotFound);
-  await assert.rejects(
-    watchOom(zombie, () => undefined),
-    isNotFound,
-  );
+  const removed = { version: 2, directory: '/sys/fs/cgroup/none' } as const;
+  await assert.rejects(readStats(removed), isNotFound);
   holder.kill('SIGKILL');
   await once(holder, 'exit');
 });
@@ -232,12 +230,12 @@ test('what is mounted on /sys/fs/cgroup decides the version, not that a tree of 
   const unified = ground.make(`/sys/fs/cgroup/unified${ground.path}`);
   const pid = await ground.settle();
   assert.equal(cgroupPaths(pid).version, 1);
-  assert.match((await readStats(pid)).typeUrl, /v1\.Metrics$/);
+  assert.match((await readStats(cgroupPaths(pid))).typeUrl, /v1\.Metrics$/);
   const script = `
     import { cgroupPaths, joinCgroup } from ${JSON.stringify(join(repository, 'shim/cgroup/paths.ts'))};
     import { readStats } from ${JSON.stringify(join(repository, 'shim/cgroup/stats.ts'))};
     await joinCgroup(${pid}, ${JSON.stringify(ground.path)});
-    console.log(JSON.stringify([cgroupPaths(${pid}), (await readStats(${pid})).typeUrl]));`;
+    console.log(JSON.stringify([cgroupPaths(${pid}), (await readStats(cgroupPaths(${pid}))).typeUrl]));`;
   const node = [process.execPath, '--no-warnings', '--input-type=module-typescript', '-e', script];
   const inVersion2 = ['--mount', 'sh', '-c', 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', 'sh', ...node];
   assert.deepEqual(JSON.parse(await must('unshare', inVersion2, { timeoutMs: 20_000 })), [
@@ -261,7 +259,7 @@ test('the metrics of a container are those that containerd itself gives', async 
   await tasks.pause({ containerId: 'a' }); // what is frozen keeps its figures
   await eventually(async () => {
     const theirs = (await tasks.metrics({ filters: ['id==a'] })).metrics[0]?.data;
-    const ours = await readStats(pid);
+    const ours = await readStats(cgroupPaths(pid));
     assert.equal(ours.typeUrl, theirs?.typeUrl);
     const expected = Metrics.decode(theirs?.value ?? new Uint8Array());
     assert.equal(expected.memory?.usage?.limit, 67_108_864n);
