@@ -8,6 +8,7 @@ import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import type { Container } from '../containers/store.ts';
 import { bundlePath, makeBundle, writeBootstrap } from '../shims/bundle.ts';
 import { resolveRuntime, type Runtime } from '../shims/runtime-names.ts';
+import { ownOptions } from '../shims/legacy-options.ts';
 import type { Shim } from '../shims/shim.ts';
 import { ownShimKey, withRuncRoot } from '../shims/spawn.ts';
 import type { ShimRow } from '../store/tables/shims.ts';
@@ -80,7 +81,10 @@ const planned = (
       row: known?.binary === binary ? known : { key: shimKey, ...key, group, binary, ...unknown },
       bundle: bundlePath(parts.config, key),
       stdio: { stdin, stdout, stderr, terminal },
-      options: withRuncRoot(binary, options, `${parts.config.state}/runc`),
+      options:
+        binary === ''
+          ? ownOptions(container.runtime.options, request.options)
+          : withRuncRoot(binary, options, `${parts.config.state}/runc`),
     };
   } catch (error) {
     throw about('failed to start shim', error);

@@ -8,4 +8,5 @@ import { requireProcess } from './registry.ts';
  * the start as well as after the end, and after a restart of ours for a client that asks again.
  */
 export const waitProcess = async (parts: TaskParts, key: ProcessKey, signal: AbortSignal): Promise<Exit> =>
-  requireProcess(parts, key).exit ?? (await parts.exits.next(key, signal));
+  // A wait may last for days: a stop of ours does not wait for it, and its client asks the next daemon.
+  requireProcess(parts, key).exit ?? (await parts.exits.next(key, AbortSignal.any([signal, parts.stopping])));

@@ -24,6 +24,23 @@ test('a container does not notice that its daemon was killed, and is listed once
   await world.assertNoLeaks();
 });
 
+test('a Wait that is open does not hold up a stop, and its client is told to come back', async (t) => {
+  const world = await TaskWorld.start(t);
+  await world.run('c', ['sleep', '1000']);
+  const wait = world.tasks.wait({ containerId: 'c' }).then(
+    () => assert.fail('the container goes on'),
+    (error: { code: number }) => error.code,
+  );
+  await world.status('c'); // the Wait was sent before
+  const began = performance.now();
+  assert.equal(await world.daemon.stop(), 0);
+  const ms = performance.now() - began;
+  assert.equal(await wait, codes.unavailable);
+  assert.ok(ms < 2_000, `${ms} ms`); // calls under way have 3 s
+  await world.up();
+  await world.remove('c');
+});
+
 test('an exit that happens while the daemon is down is told with its status and true time, once', async (t) => {
   const world = await TaskWorld.start(t);
   const pid = await world.run('c', ['sh', '-c', 'sleep 0.5; exit 9']);
