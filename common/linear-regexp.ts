@@ -14,12 +14,16 @@ export interface LinearRegExp {
 
 /** Steps that an expression may be made of; counted repetitions are written out. */
 const STEPS_MAX = 1_000;
+/** Visits of parts while the steps are made. */
+const WORK_MAX = 10 * STEPS_MAX;
+/** A longer text is not searched, characters: no field that people filter by is as long. */
+const TEXT_CHARACTERS_MAX = 64 << 10;
 
 /** Throws SyntaxError for what is no expression of Go's, InvalidArgument for one that is too large. */
 export const compileRegExp = (source: string): LinearRegExp => {
   if (source.length > STEPS_MAX) throw tooLarge();
   const program = compile(parseRegExp(source));
-  return { test: (text) => run(program, text) };
+  return { test: (text) => text.length <= TEXT_CHARACTERS_MAX && run(program, text) };
 };
 
 type Step =
@@ -30,6 +34,7 @@ type Step =
 
 const compile = (root: Node): readonly Step[] => {
   const steps: Step[] = [];
+  let work = 0;
   const push = (step: Step): number => {
     if (steps.length >= STEPS_MAX) throw tooLarge();
     return steps.push(step) - 1;
@@ -37,6 +42,7 @@ const compile = (root: Node): readonly Step[] => {
 
   /** Appends the steps of `node`; a `one` or `at` goes on to the step after it. */
   const emit = (node: Node): void => {
+    if ((work += 1) > WORK_MAX) throw tooLarge(); // what is empty makes no step, however often it is repeated
     switch (node.kind) {
       case 'empty':
         return;

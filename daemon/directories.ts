@@ -21,20 +21,25 @@ const make = (path: string, mode: number): void => {
   chmodSync(path, mode);
 };
 
-export interface RootLock {
+export interface DirectoryLock {
   /** Held as long as this descriptor, or a copy of it, is open. */
   readonly fd: number;
   close(): void;
 }
 
-/** Two daemons on one root would write into each other's metadata: the second is told who is there. */
-export const lockRoot = (root: string): RootLock => {
-  const path = join(root, 'lock');
+/**
+ * Two daemons on one root would write into each other's metadata, and on one state take each other's containers for
+ * theirs: the second is told who is there.
+ */
+export const lockDirectory = (directory: string, kind: 'root' | 'state'): DirectoryLock => {
+  const path = join(directory, 'lock');
   const fd = openSync(path, 'a+', 0o600);
   if (!lockFile(fd, 'exclusive')) {
     const holder = readFileSync(fd, 'utf8').trim();
     closeSync(fd);
-    throw failedPrecondition(`root ${root} is in use by another daemon (pid ${holder === '' ? 'unknown' : holder})`);
+    throw failedPrecondition(
+      `${kind} ${directory} is in use by another daemon (pid ${holder === '' ? 'unknown' : holder})`,
+    );
   }
   ftruncateSync(fd);
   writeSync(fd, `${process.pid}\n`);

@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { ownArguments } from '../common/arguments.ts';
 import { replaceFile } from '../common/atomic-file.ts';
 import { messageOf, unavailable } from '../common/errdefs.ts';
 import { VERSION } from '../common/version.ts';
 import { compose } from './compose.ts';
 import { type Config, loadConfig, type Overrides } from './config.ts';
-import { lockRoot, makeDirectories } from './directories.ts';
+import { lockDirectory, makeDirectories } from './directories.ts';
 import { forwardServer } from './forward-server.ts';
 import { makeLog } from './log.ts';
 import { systemdNotify } from './notify.ts';
@@ -35,8 +36,10 @@ const serve = async (overrides: Overrides): Promise<void> => {
   const stop = stopSignals(log);
   const notify = systemdNotify(log);
   makeDirectories(config);
-  const lock = lockRoot(config.root);
-  undo.defer(() => lock.close());
+  for (const kind of ['root', 'state'] as const) {
+    const lock = lockDirectory(config[kind], kind);
+    undo.defer(() => lock.close());
+  }
   setOomScore(config, log);
 
   const daemon = await compose(config, { log, stopping: stop.stopping, makeTasks });
@@ -136,7 +139,7 @@ const plain = (_: string, value: unknown): unknown => {
 };
 
 const main = async (): Promise<void> => {
-  const command = parseCommand(process.argv.slice(2));
+  const command = parseCommand(ownArguments(process.argv));
   if (command.kind === 'help') process.stdout.write(USAGE);
   else if (command.kind === 'version') process.stdout.write(`holdfastd ${VERSION}\n`);
   else await serve(command.overrides);

@@ -13,6 +13,10 @@ import { runtimeError } from './runc/errors.ts';
 import type { Runc } from './runc/runc.ts';
 import { withTerminal } from './spec.ts';
 
+/** How often, and how many ms apart, a new shim looks for the process that an earlier one was having started. */
+const ADOPT_TRIES = 40;
+const ADOPT_RETRY_MS = 50;
+
 /** What an exec needs to know of its container. */
 export interface ExecParent {
   readonly bundle: string;
@@ -32,6 +36,7 @@ export class Exec extends Process {
   #spec: string | undefined;
   #state: ExecState = 'created';
   #starting: Promise<void> | undefined;
+  #launching = false;
 
   constructor(
     parts: ShimParts,
@@ -65,9 +70,13 @@ export class Exec extends Process {
     this.#starting = promise;
     // Held until the watch has begun: the process may end before the runtime has told us its pid.
     using _expected = this.parts.reaper.expect();
+    // A shim that takes over from us looks for what the runtime has made.
+    this.#launching = true;
+    this.parts.save();
     try {
       await this.#launch(signal);
       this.#state = running;
+      this.#launching = false;
       this.parts.save();
       const { topic, payload } = taskEvents.execStarted(this.id, this.execId, this.pid);
       this.parts.outbox.append(topic, payload);
@@ -99,7 +108,8 @@ export class Exec extends Process {
   }
 
   snapshot(): ExecDocument {
-    return { ...this.document(), state: this.#state, ...(this.#spec === undefined ? {} : { spec: this.#spec }) };
+    const spec = this.#spec === undefined ? {} : { spec: this.#spec };
+    return { ...this.document(), state: this.#state, ...(this.#launching ? { starting: true } : {}), ...spec };
   }
 
   /** Takes up an exec of an earlier life of the shim. */
@@ -107,6 +117,31 @@ export class Exec extends Process {
     this.#state = document.state;
     this.#spec = document.spec;
     await this.takeUp(document, this.#parent.bundle, fds);
+    if (document.starting === true) this.parts.background('exec', this.#adoptStart());
+  }
+
+  /** The shim before us ended while the runtime was at work, which goes on by itself: its pid file says what came of it. */
+  async #adoptStart(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#starting = promise;
+    this.#launching = true;
+    try {
+      for (let tries = 0; tries < ADOPT_TRIES && this.identity === undefined; tries += 1) {
+        if (tries > 0) await new Promise((again) => setTimeout(again, ADOPT_RETRY_MS));
+        this.identity = peekPidFile(this.#pidFile);
+      }
+      if (this.identity === undefined) return await this.#fail();
+      this.#state = nextExecState(this.#state, 'start');
+      this.#launching = false;
+      this.#spec = undefined;
+      this.parts.save();
+      const { topic, payload } = taskEvents.execStarted(this.id, this.execId, this.pid);
+      this.parts.outbox.append(topic, payload);
+      this.watchOrFinish(this.identity);
+    } finally {
+      this.#starting = undefined;
+      resolve();
+    }
   }
 
   protected finish(end: End): void {
@@ -148,6 +183,7 @@ export class Exec extends Process {
     await this.io?.close().catch((error: unknown) => this.parts.log.warn('stdio of a failed exec', { error }));
     this.io = undefined;
     this.#state = nextExecState(this.#state, 'fail');
+    this.#launching = false;
     this.settle({ status: UNKNOWN_STATUS, exitedAt: nowNanos(), sequence: 0n });
     this.parts.save();
   }

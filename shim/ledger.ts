@@ -60,6 +60,8 @@ export interface ContainerDocument extends ProcessDocument {
 
 export interface ExecDocument extends ProcessDocument {
   readonly state: ExecState;
+  /** The runtime was about to start it: there may be a process that nothing else knows of. */
+  readonly starting?: boolean;
   /** JSON of the OCI Process, until it has been started. */
   readonly spec?: string;
 }

@@ -1,5 +1,6 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { ownArguments } from '../common/arguments.ts';
 import type { BindReply } from '../common/bootstrap.ts';
 import { codeOf, invalidArgument, messageOf, notFound } from '../common/errdefs.ts';
 import { closeRange } from '../native/index.ts';
@@ -76,7 +77,7 @@ const print = (output: string | Uint8Array): void => {
 };
 
 try {
-  await main(parseFlags(process.argv.slice(2)));
+  await main(parseFlags(ownArguments(process.argv)));
 } catch (error) {
   writeSync(2, `containerd-shim-holdfast-v1: ${messageOf(error)}`);
   process.exitCode = 1;

@@ -73,6 +73,11 @@ export class Outbox {
     this.#queue.sort((one, other) => (one.sequence < other.sequence ? -1 : 1));
   }
 
+  /** Keeps the places up to this one for events that will be restored. */
+  reserve(sequence: bigint): void {
+    if (sequence > this.#last) this.#last = sequence;
+  }
+
   /** Resolves once the daemon has acknowledged the event of that sequence. */
   whenAcknowledged(sequence: bigint): Promise<void> {
     if (sequence <= this.#acknowledged) return Promise.resolve();

@@ -158,6 +158,11 @@ export abstract class Process {
       this.finish(record);
       return false;
     }
+    return this.watchOrFinish(identity);
+  }
+
+  /** Watches a process of an earlier life; one that is gone has ended, nobody knows how (false). */
+  protected watchOrFinish(identity: ProcessIdentity): boolean {
     try {
       this.startWatching(identity);
       return true;

@@ -53,6 +53,8 @@ export const resume = async (ledger: Ledger, fds: Descriptors): Promise<LiveShim
   const background = (what: string, work: Promise<unknown>): void =>
     void work.catch((error: unknown) => log.error(what, { error }));
   const shim = new Shim(ledger, paths, { identity, log, outbox, reaper, background });
+  // What the ledger knows of may not have reached the outbox; what is told during the adoption comes after it.
+  for (const sequence of sequencesIn(ledger)) outbox.reserve(sequence);
   await adoptContainers(shim, ledger, fds);
   shim.save();
   outbox.begin();
@@ -67,6 +69,12 @@ export const resume = async (ledger: Ledger, fds: Descriptors): Promise<LiveShim
   log.info('serving', { pid: process.pid, address: paths.socket, containers: shim.containers.size });
   return { address: `unix://${paths.socket}` };
 };
+
+/** The places of all exits that are written down. */
+const sequencesIn = ({ containers }: Ledger): bigint[] =>
+  Object.values(containers)
+    .flatMap((container) => [container, ...Object.values(container.execs)])
+    .flatMap(({ exit }) => (exit === undefined ? [] : [BigInt(exit.sequence)]));
 
 /** Another boot: none of the processes is left, and the tasks are gone, as containerd has it. */
 const adoptContainers = async (shim: Shim, ledger: Ledger, fds: Descriptors): Promise<void> => {

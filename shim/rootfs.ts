@@ -1,6 +1,14 @@
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { about, CodedError, codes, invalidArgument, unimplemented } from '../common/errdefs.ts';
+import {
+  about,
+  CodedError,
+  codes,
+  invalidArgument,
+  messageOf,
+  unimplemented,
+  unknownError,
+} from '../common/errdefs.ts';
 import { mount, openIn, unmount } from '../native/index.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
 import { compactLowerDirectories, mountFlag, parseMountOptions } from './mount-options.ts';
@@ -23,7 +31,11 @@ export const mountRootfs = async (bundle: string, mounts: readonly Mount[]): Pro
   try {
     for (const one of mounts) {
       await mountOne(rootfs, one).catch((error: unknown) => {
-        throw about(`failed to mount rootfs component ${JSON.stringify(one.source)} (${one.type})`, error);
+        // Not the code of the system's error: NotFound would say that there is no such container.
+        throw unknownError(
+          `failed to mount rootfs component ${JSON.stringify(one.source)} (${one.type}): ${messageOf(error)}`,
+          { cause: error },
+        );
       });
     }
   } catch (error) {

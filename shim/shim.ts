@@ -18,6 +18,8 @@ const TOMBSTONES_MAX = 128;
  * container's FIFO takes the container along, and what is worth killing hangs for longer.
  */
 const START_GRACE_MS = 2_000;
+/** How soon a ledger that a full disk has refused is tried again, ms. */
+const SAVE_RETRY_MS = 1_000;
 
 /** What a Delete answers. */
 export type Deleted = Exit & { readonly pid: number };
@@ -35,13 +37,14 @@ export class Shim {
   readonly #pending: Map<string, ContainerDocument>;
   readonly #tombstones: Map<string, TombstoneDocument>;
   readonly #turns = new KeyedQueue();
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(ledger: Ledger, paths: ShimPaths, parts: Omit<ShimParts, 'save'>) {
     this.#ledger = ledger;
     this.#paths = paths;
     this.#pending = new Map(Object.entries(ledger.containers));
     this.#tombstones = new Map(Object.entries(ledger.tombstones));
-    this.parts = { ...parts, save: () => this.save() };
+    this.parts = { ...parts, save: () => this.keep() };
   }
 
   /** The container of that id; NotFound in the words of containerd's shim. */
@@ -82,7 +85,7 @@ export class Shim {
         this.containers.set(id, container);
       } finally {
         this.#pending.delete(id);
-        this.save();
+        this.keep();
       }
       const { pid } = container.init;
       this.#publish(taskEvents.create({ containerId: id, bundle, rootfs: request.rootfs, io: stdio, checkpoint, pid }));
@@ -118,7 +121,7 @@ export class Shim {
       if (execId === '') await this.#forget(this.container(id));
       else container?.forgetExec(execId);
       this.#bury(key, deleted);
-      this.save();
+      this.keep();
       if (execId === '') this.#publish(taskEvents.delete({ id, ...deleted }));
       return deleted;
     });
@@ -141,6 +144,20 @@ export class Shim {
       containers: Object.fromEntries([...this.#pending, ...containers]),
       tombstones,
     });
+  }
+
+  /** As `save`, of what has happened already: it is told whatever the disk says, and written as soon as it can be. */
+  keep(): void {
+    try {
+      this.save();
+    } catch (error) {
+      this.parts.log.error('ledger is not written, and will be tried again', { error });
+      if (this.#retry !== undefined) return;
+      this.#retry = setTimeout(() => {
+        this.#retry = undefined;
+        this.keep();
+      }, SAVE_RETRY_MS).unref();
+    }
   }
 
   /** The shim is not wanted any more: what it has in the file system goes. */

@@ -14,7 +14,8 @@ export interface SpecFacts {
 /** Reads `<bundle>/config.json`. */
 export const readSpec = (bundle: string): SpecFacts => {
   const spec: PartialSpec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8'));
-  const namespaces = spec.linux?.namespaces ?? [];
+  const listed = spec.linux?.namespaces;
+  const namespaces = Array.isArray(listed) ? listed : []; // what is wrong with it the runtime says
   return {
     annotations: spec.annotations ?? {},
     privatePidNamespace: namespaces.some(({ type, path }) => type === 'pid' && (path === undefined || path === '')),

@@ -29,6 +29,10 @@ const EXIT_STATUS = 7;
 /** Counts until somebody makes the file /stop, and then ends with 7. */
 const SCRIPT = `i=0; while [ ! -e /stop ]; do i=$((i+1)); echo "still here: $i"; sleep 0.2; done; echo "leaving"; exit ${EXIT_STATUS}`;
 
+if (process.getuid?.() !== 0) {
+  console.error('quickstart: must be run as root: containers need mounts, namespaces and cgroups');
+  process.exit(1);
+}
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-quickstart-'));
 const [address, rootfs, logFile] = ['h.sock', 'rootfs', 'daemon.log'].map((name) => join(directory, name)) as [
   string,
@@ -227,10 +231,6 @@ const linkOf = (path: string): string => {
 };
 
 const began = performance.now();
-if (process.getuid?.() !== 0) {
-  console.error('quickstart: must be run as root: containers need mounts, namespaces and cgroups');
-  process.exit(1);
-}
 try {
   await main();
   tell('That was all. Cleaning up.');

@@ -3,7 +3,7 @@
 // only compares fingerprints.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isInstalled, node, root } from './paths.mjs';
 
@@ -71,10 +71,21 @@ const installModules = () => {
     .digest('hex');
   if (isInstalled() && existsSync(stamp) && readFileSync(stamp, 'utf8') === want) return say('npm packages: as locked');
   console.error('set-up: installing npm packages');
-  run('npm', ['ci']);
+  run('npm', ['ci', '--loglevel=error']);
+  installBindings();
   if (!isInstalled()) fail(`npm installed no Node for ${process.arch}; x64 and arm64 are supported`);
   mkdirSync(join(root, 'node_modules'), { recursive: true });
   writeFileSync(stamp, want);
+};
+
+/**
+ * npm leaves out optional packages that say that they want a newer Node than the machine's; they run on ours, so npm is
+ * run on ours once more. (The linter and the formatter have their binaries in such packages.)
+ */
+const installBindings = () => {
+  if (readdirSync(join(root, 'node_modules/@oxlint')).some((name) => name.startsWith('binding-'))) return;
+  const npm = process.env.npm_execpath ?? '/usr/share/nodejs/npm/bin/npm-cli.js';
+  if (isInstalled() && existsSync(npm)) run(node, [npm, 'install', '--no-save', '--loglevel=error']);
 };
 
 installPackages();

@@ -38,9 +38,7 @@ export interface RunOptions {
 
 export const addRunOptions = (command: Command): Command =>
   command
-    .addOption(
-      new Option('--rootfs <dir>', 'directory with the root file system').argParser(parseRootfs).makeOptionMandatory(),
-    )
+    .addOption(new Option('--rootfs <dir>', 'directory with the root file system').argParser(parseRootfs))
     .option('--name <id>', 'name of the container; default: 12 random hex digits')
     .option('-d, --detach', 'print the id and leave the container to itself')
     .option('--rm', 'remove the container when it has ended, or when we leave it')

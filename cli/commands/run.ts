@@ -35,6 +35,10 @@ export const addRun = (program: Command): void => {
     .passThroughOptions() // those behind the command are the command's
     .addHelpText('after', MORE);
   addRunOptions(command).action(async (first: string, rest: readonly string[], options: RunOptions) => {
+    // Not commander's own check: that would come before it has seen an option that it does not know.
+    if (options.rootfs === undefined) {
+      throw new Failure('there are no images yet: name a directory with a root file system, --rootfs DIR');
+    }
     await using client = clientOf(command);
     const args = [first, ...rest];
     process.exitCode = await (options.detach === true ? runDetached : runAttached)(client, args, options);

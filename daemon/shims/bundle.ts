@@ -128,7 +128,11 @@ const remappedRootGroup = (spec: Uint8Array): number => {
   } catch (error) {
     throw invalidArgument(`spec is no JSON: ${String(error)}`);
   }
-  return parsed?.linux?.gidMappings?.find(({ containerID }) => (containerID ?? 0) === 0)?.hostID ?? 0;
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw invalidArgument('spec is no object');
+  const mappings = parsed.linux?.gidMappings;
+  if (!Array.isArray(mappings)) return 0;
+  return mappings.find((mapping) => (mapping?.containerID ?? 0) === 0)?.hostID ?? 0;
 };
 
 interface PartialSpec {

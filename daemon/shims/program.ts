@@ -21,6 +21,7 @@ const ENVIRONMENT_KEYS = [
   'DBUS_SYSTEM_BUS_ADDRESS',
   'DBUS_SESSION_BUS_ADDRESS',
   'HOLDFAST_NATIVE',
+  'NODE_COMPILE_CACHE',
 ];
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -10,6 +10,8 @@ import type { ShimProgram } from './program.ts';
 
 /** How long a shim may take from its spawn, or as a spare from its call, until it serves, ms. */
 const BIND_DEADLINE_MS = 15_000;
+/** The same of a spare, which is up already: after it a fresh shim is started. */
+const SPARE_DEADLINE_MS = 3_000;
 /**
  * Quiet after the last lifecycle verb before spares are made, ms: their start must not compete with what a client waits
  * for. Longer than the gaps between the verbs of one `ctr run`: a spare that is forked in between costs it 5–20 ms.
@@ -64,9 +66,15 @@ export class Spares {
   /** Makes a shim serve: a spare, or a fresh one if there is none. Rejects with what the shim said, or Unavailable. */
   async bind(request: BindRequest): Promise<Bound> {
     for (let spare = this.#ready.pop(); spare !== undefined; spare = this.#ready.pop()) {
-      if (spare.alive) return spare.bind(request);
+      if (!spare.alive) continue;
+      try {
+        return await spare.bind(request, SPARE_DEADLINE_MS);
+      } catch (error) {
+        if (!(error instanceof NoAnswer)) throw error;
+        this.#options.log.warn({ err: error.message }, 'a spare shim was of no use');
+      }
     }
-    return new Unbound(this.#options.program).bind(request);
+    return new Unbound(this.#options.program).bind(request, BIND_DEADLINE_MS);
   }
 
   /** Spares that nobody will need see the end of their socket and go. */
@@ -94,6 +102,13 @@ export class Spares {
       return;
     }
     this.#refillLater();
+  }
+}
+
+/** A shim has said nothing: another may be asked. */
+class NoAnswer extends CodedError {
+  constructor({ code, message }: CodedError) {
+    super(code, message);
   }
 }
 
@@ -145,7 +160,7 @@ class Unbound {
     this.#child.stderr?.destroy();
   }
 
-  async bind(request: BindRequest): Promise<Bound> {
+  async bind(request: BindRequest, deadlineMs: number): Promise<Bound> {
     // What it starts inherits its priority, so it must have ours before it hears of a container.
     if (this.#slow) this.#prioritize(os.getPriority());
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -154,12 +169,12 @@ class Unbound {
       this.#child.kill('SIGKILL'); // or it would serve without anybody knowing
       reject(error);
     };
-    const timer = setTimeout(() => cut(deadlineExceeded('binding a shim')), BIND_DEADLINE_MS);
+    const timer = setTimeout(() => cut(new NoAnswer(deadlineExceeded('binding a shim'))), deadlineMs);
     this.#socket.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
       if (text.includes('\n')) resolve(text);
     });
-    const onClose = (): void => cut(unavailable(`shim ended before it served: ${this.#stderr.trim()}`));
+    const onClose = (): void => cut(new NoAnswer(unavailable(`shim ended before it served: ${this.#stderr.trim()}`)));
     this.#socket.on('close', onClose);
     try {
       this.#socket.write(`${JSON.stringify(request)}\n`);

@@ -16,6 +16,8 @@ import { noTask, requireContainer, requireExec, requireTask, shimOf, visibleTask
 const UNKNOWN_STATUS = 255;
 /** How long an answer may take from us to its client, ms. */
 const TOMBSTONE_MS = 1_000;
+/** How long the answer to a caller that went away is kept for it to ask again, ms. */
+const UNHEARD_MS = 60_000;
 
 /**
  * Removes a task that has ended, or was never started, and gives how it ended. Once begun it goes to its end, whatever
@@ -65,9 +67,12 @@ export const forgetTask = (parts: TaskParts, row: TaskRow, deleted: Deleted): vo
     parts.intents.clear(row);
     parts.tombstones.put(initOf(row), deleted);
   });
-  for (const key of [initOf(row), ...execs]) {
-    parts.fifos.release(key);
-    parts.exits.settle(key, deleted);
+  parts.fifos.release(initOf(row));
+  parts.exits.settle(initOf(row), deleted);
+  for (const exec of execs) {
+    parts.fifos.release(exec);
+    // One that never ran has no status of its own, and must not get the container's.
+    parts.exits.settle(exec, exec.exit ?? { status: UNKNOWN_STATUS, exitedAt: deleted.exitedAt });
   }
 };
 
@@ -144,10 +149,16 @@ const revive = (parts: TaskParts, key: ProcessKey): Deleted | undefined =>
  * left is what the tombstone is kept for, for a while.
  */
 const settleTombstone = (parts: TaskParts, key: ProcessKey, signal: AbortSignal): void => {
-  if (signal.aborted) return;
   const text = keyText(key);
-  parts.heard.add(text);
-  setTimeout(() => {
-    if (parts.heard.delete(text)) parts.db.transaction(() => parts.tombstones.remove(key));
-  }, TOMBSTONE_MS).unref();
+  const heard = !signal.aborted;
+  if (heard) parts.heard.add(text);
+  const forget = (): void => {
+    if (heard && !parts.heard.delete(text)) return; // the name has a new bearer
+    try {
+      parts.db.transaction(() => parts.tombstones.remove(key));
+    } catch (error) {
+      parts.log.warn({ ...key, err: messageOf(error) }, 'an answer is kept for longer than it need be');
+    }
+  };
+  setTimeout(forget, heard ? TOMBSTONE_MS : UNHEARD_MS).unref();
 };

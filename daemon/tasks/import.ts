@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { groupOf, shimPaths } from '../../common/bootstrap.ts';
-import { isNotFound, messageOf, unavailable } from '../../common/errdefs.ts';
+import { codeOf, codes, isNotFound, messageOf, unavailable } from '../../common/errdefs.ts';
 import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
 import { readBootstrap } from '../shims/connect.ts';
 import type { Shim } from '../shims/shim.ts';
@@ -43,6 +43,8 @@ export const importTask = async (parts: TaskParts, key: TaskKey, bundle: string)
   } catch (error) {
     if (!isNotFound(error)) parts.log.warn({ ...key, err: messageOf(error) }, 'task without a row cannot be taken in');
     if (known === undefined) parts.shims.forget(shim, unavailable(`shim of ${key.id} is lost`));
+    // One that is slow is alive: nothing of it may be removed.
+    if (codeOf(error) === codes.deadlineExceeded) throw error;
     return false;
   }
 };

@@ -11,6 +11,9 @@ import { watchForeign } from './watch-foreign.ts';
 
 /** Exit status of a process that never ran. */
 const NEVER_RAN_STATUS = 255;
+/** How often, and how many ms apart, a start that was cut is asked for its outcome. */
+const OUTCOME_TRIES = 20;
+const OUTCOME_RETRY_MS = 250;
 
 /** Lets a process that was created, or added, run. No deadline of ours. */
 export const startProcess = (
@@ -55,12 +58,18 @@ const started = (parts: TaskParts, key: ProcessKey, pid: number): void =>
   });
 
 /** An added process that could not be started never will be: who waits for it is told, and only Delete is left. */
-const startFailed = async (parts: TaskParts, shim: Shim, key: ProcessKey): Promise<void> => {
+const startFailed = async (parts: TaskParts, shim: Shim, key: ProcessKey, tries = 0): Promise<void> => {
   const { id, execId } = key;
   let exit: Exit = { status: NEVER_RAN_STATUS, exitedAt: nowNanos() };
   try {
     const state = await shim.call('state', { id, execId }, { timeoutMs: parts.config.timeouts.taskStateMs });
-    if (state.status === Status.RUNNING) return;
+    // Still under way (a shim lets a start go on when its caller has gone): how it ends is asked again.
+    if (state.status === Status.CREATED && tries < OUTCOME_TRIES) {
+      return void setTimeout(() => {
+        parts.background('outcome of a start', startFailed(parts, shim, key, tries + 1));
+      }, OUTCOME_RETRY_MS).unref();
+    }
+    if (state.status !== Status.STOPPED) return;
     if (shim.own) exit = { status: state.exitStatus, exitedAt: nanosFromTimestamp(state.exitedAt) };
   } catch (error) {
     // Nothing is known: if it runs after all, its events will say so.

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isNotFound, messageOf } from '../../common/errdefs.ts';
+import { codeOf, codes, isNotFound, messageOf } from '../../common/errdefs.ts';
 import { bundlePath, bundleRoot, removeBundle, removeTree, workRoot } from '../shims/bundle.ts';
 import { deleteByCommand } from '../shims/shim-command.ts';
 import { commandOf } from '../shims/spawn.ts';
@@ -58,7 +58,8 @@ const endStrayShim = async (parts: TaskParts, directory: string): Promise<void> 
   });
   try {
     await client.call('shutdown', { id: '', now: false }, { timeoutMs });
-  } catch {
+  } catch (error) {
+    if (codeOf(error) !== codes.unavailable) throw error; // it is alive, and somebody's
     rmSync(directory, { recursive: true, force: true }); // nobody listens
   } finally {
     client.close();
