@@ -1,5 +1,6 @@
 import { closeSync } from 'node:fs';
 import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShimIdentity } from '../common/bootstrap.ts';
 import { nowNanos } from '../common/timestamp.ts';
 import { TtrpcClient } from '../common/ttrpc/client.ts';
@@ -27,6 +28,8 @@ const NOBODY: ShimIdentity = {
   debug: false,
   stdio: 'fifo',
 };
+/** After so many ms without a word from the daemon this is a spare. */
+const QUIET_MS = 20;
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
@@ -35,6 +38,8 @@ const silent = { debug: () => undefined, info: () => undefined, warn: () => unde
  * nothing. Touches no file. Stops between two steps once `signal` aborts: then somebody waits already.
  */
 export const warmUp = async (signal: AbortSignal): Promise<void> => {
+  // A shim that was started because there was no spare is told at once: it has nothing to warm up for.
+  await sleep(QUIET_MS, undefined, { signal }).catch(() => undefined);
   for (const step of [callOurselves, runNothing, openNothing]) {
     if (signal.aborted) return;
     await step().catch(() => undefined); // nothing depends on it

@@ -17,6 +17,8 @@ const SPARE_DEADLINE_MS = 3_000;
  * for. Longer than the gaps between the verbs of one `ctr run`: a spare that is forked in between costs it 5–20 ms.
  */
 const REFILL_QUIET_MS = 40;
+/** The same after a delete: the next verb belongs to the next container, which will want the spare. */
+export const REFILL_DELETED_MS = 1;
 /** Nice value of a spare while it starts. */
 const SPARE_NICE = 15;
 /** What is kept of a shim's last words, characters. */
@@ -52,13 +54,13 @@ export class Spares {
   }
 
   /** Held while a client waits for a container: no spare is made meanwhile, a burst has better uses for the machine. */
-  hold(): Disposable {
+  hold(quietMs = REFILL_QUIET_MS): Disposable {
     this.#busy += 1;
     clearTimeout(this.#timer);
     return {
       [Symbol.dispose]: () => {
         this.#busy -= 1;
-        this.#refillLater();
+        this.#refillLater(quietMs);
       },
     };
   }
@@ -85,10 +87,10 @@ export class Spares {
     this.#ready.length = 0;
   }
 
-  #refillLater(): void {
+  #refillLater(quietMs = REFILL_QUIET_MS): void {
     if (this.#closed || this.#busy > 0 || this.#ready.length >= this.#options.count) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#refill(), REFILL_QUIET_MS).unref();
+    this.#timer = setTimeout(() => this.#refill(), quietMs).unref();
   }
 
   #refill(): void {
