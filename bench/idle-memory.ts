@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Benchmark, type Side, startMany } from './sides.ts';
 
 const COUNT = 20;
+/** A shim that has nothing to do collects its garbage after some seconds. */
+const IDLE_MS = 8_000;
 
 export const idleMemory: Benchmark = {
   name: 'idle-memory',
@@ -18,6 +21,7 @@ export const idleMemory: Benchmark = {
         await side.daemon.ctr.ok('tasks', 'exec', '--exec-id', 'e', `c${index}`, '/bin/true');
       }
     }
+    await sleep(IDLE_MS);
     return { theirs: await shims(sides.theirs), ours: await shims(sides.ours) };
   },
 };

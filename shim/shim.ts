@@ -6,6 +6,7 @@ import { KeyedQueue } from '../common/keyed-queue.ts';
 import type { CreateTaskRequest, ExecProcessRequest } from '../proto/gen/containerd/task/v2/task_v2.ts';
 import { Container } from './container.ts';
 import { taskEvents } from './events.ts';
+import { collectGarbage } from './garbage.ts';
 import { type ContainerDocument, type Ledger, type TombstoneDocument, writeLedger } from './ledger.ts';
 import { runtimeOptions } from './options.ts';
 import type { Exit, ShimParts, Stdio } from './process.ts';
@@ -20,6 +21,8 @@ const TOMBSTONES_MAX = 128;
 const START_GRACE_MS = 2_000;
 /** How soon a ledger that a full disk has refused is tried again, ms. */
 const SAVE_RETRY_MS = 1_000;
+/** After the last lifecycle verb: when its garbage is collected, ms. Later than a burst of starts lasts. */
+const TIDY_MS = 5_000;
 
 /** What a Delete answers. */
 export type Deleted = Exit & { readonly pid: number };
@@ -38,6 +41,7 @@ export class Shim {
   readonly #tombstones: Map<string, TombstoneDocument>;
   readonly #turns = new KeyedQueue();
   #retry: NodeJS.Timeout | undefined;
+  #tidying: NodeJS.Timeout | undefined;
 
   constructor(ledger: Ledger, paths: ShimPaths, parts: Omit<ShimParts, 'save'>) {
     this.#ledger = ledger;
@@ -131,7 +135,12 @@ export class Shim {
   turn<T>(key: string, signal: AbortSignal, verb: () => Promise<T>): Promise<T> {
     return this.#turns.run(key, async () => {
       if (signal.aborted) throw canceled(`waiting for a turn of ${key}`, { cause: signal.reason });
-      return await verb();
+      try {
+        return await verb();
+      } finally {
+        clearTimeout(this.#tidying);
+        this.#tidying = setTimeout(collectGarbage, TIDY_MS).unref();
+      }
     });
   }
 

@@ -142,7 +142,8 @@ const accepts = (path: string): Promise<boolean> => {
 
 /** A spare shim that is bound at once: in a session of its own, with nothing of ours but the control socket. */
 const spawnServer = async (request: BindRequest): Promise<BindReply> => {
-  const env: NodeJS.ProcessEnv = { [NOFILE_SOFT_VARIABLE]: String(originalOpenFilesLimit() ?? '') };
+  const limit = String(originalOpenFilesLimit() ?? '');
+  const env: NodeJS.ProcessEnv = { [NOFILE_SOFT_VARIABLE]: limit, MALLOC_ARENA_MAX: '1' };
   for (const key of ENVIRONMENT_KEYS) if (process.env[key] !== undefined) env[key] = process.env[key];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', 'spare'], {
     cwd: '/', // not the bundle: it must be removable

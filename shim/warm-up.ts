@@ -8,6 +8,7 @@ import { TtrpcServer } from '../common/ttrpc/server.ts';
 import { pidfdOpen, Poller, socketPair } from '../native/index.ts';
 import { TaskDefinition } from '../proto/gen/containerd/task/v2/task_v2.ts';
 import { taskEvents } from './events.ts';
+import { collectGarbage } from './garbage.ts';
 import { openIo } from './io/process-io.ts';
 import { newLedger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
@@ -44,6 +45,7 @@ export const warmUp = async (signal: AbortSignal): Promise<void> => {
     if (signal.aborted) return;
     await step().catch(() => undefined); // nothing depends on it
   }
+  if (!signal.aborted) collectGarbage();
 };
 
 const callOurselves = async (): Promise<void> => {

@@ -93,7 +93,7 @@ const bundle = async () => {
 };
 
 /** Flags for the shim's Node: fewer idle threads, and a heap that stays as small as its work. */
-const SHIM_NODE_FLAGS = '--v8-pool-size=0 --disable-sigusr1 --no-warnings';
+const SHIM_NODE_FLAGS = '--v8-pool-size=0 --disable-sigusr1 --no-warnings --expose-gc';
 
 /**
  * A launcher is a shell script that finds its own folder, drops what would slow Node down or change it, and becomes

@@ -10,7 +10,7 @@ export interface ShimProgram {
 }
 
 /** Fewer idle threads, no signal that starts a debugger, no warnings into a container's log. */
-const NODE_FLAGS = ['--v8-pool-size=0', '--disable-sigusr1', '--no-warnings'];
+const NODE_FLAGS = ['--v8-pool-size=0', '--disable-sigusr1', '--no-warnings', '--expose-gc'];
 
 /** What a shim inherits of our environment; runtimes and hooks inherit it from there. Nothing else. */
 const ENVIRONMENT_KEYS = [
@@ -34,7 +34,8 @@ export const shimProgram = (): ShimProgram => {
 };
 
 const shimEnvironment = (): NodeJS.ProcessEnv => {
-  const env: NodeJS.ProcessEnv = { PATH: DEFAULT_PATH };
+  // One arena: a shim allocates on one thread, and what glibc keeps for others is memory for nothing.
+  const env: NodeJS.ProcessEnv = { PATH: DEFAULT_PATH, MALLOC_ARENA_MAX: '1' };
   for (const key of ENVIRONMENT_KEYS) {
     const value = process.env[key];
     if (value !== undefined && value !== '') env[key] = value;
