@@ -21,6 +21,14 @@ test('a container that a signal ended gives 128 and the signal’s number', asyn
   assert.equal((await session.end()).status, 137);
 });
 
+test('options of Node among a container’s arguments are the container’s', async () => {
+  const file = cli.bed.path('env-file');
+  writeFileSync(file, 'NODE_OPTIONS=--require=/nonexistent.cjs\n');
+  const words = [`--env-file=${file}`, '--env-file', '/nowhere', '--experimental-config-file=x', '='];
+  const { status, stdout } = await cli.run(cli.inRootfs('--rm', 'echo', ...words));
+  assert.deepEqual([status, stdout], [0, `${words.join(' ')}\n`]);
+});
+
 test('a large output arrives whole', async () => {
   const { status, stdout } = await cli.run(cli.inRootfs('--rm', 'seq', '1', '300000'));
   assert.equal(status, 0);

@@ -17,6 +17,7 @@ import type { Envelope } from '../../proto/gen/containerd/types/types.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { type Daemon, startHoldfast, type StartOptions } from '../harness/daemon.ts';
+import { must } from '../harness/exec.ts';
 import type { RawClient } from '../harness/grpc.ts';
 import { findLeaks, findTaskFiles } from '../harness/leaks.ts';
 import { makeRootfs } from '../harness/rootfs.ts';
@@ -52,12 +53,18 @@ export class TaskWorld {
     this.rootfs = makeRootfs(bed.path('rootfs'));
   }
 
-  static async start(t: TestContext, options: StartOptions = {}): Promise<TaskWorld> {
+  /** `stateBytes`: the state directory is a file system of that size. */
+  static async start(t: TestContext, options: StartOptions & { stateBytes?: number } = {}): Promise<TaskWorld> {
     const bed = new Bed();
     t.after(async () => {
       if (!t.passed) bed.showLogs(t);
       await bed.remove();
     });
+    if (options.stateBytes !== undefined) {
+      const state = bed.folder('ours', 'state');
+      await must('mount', ['-t', 'tmpfs', '-o', `size=${options.stateBytes},mode=711`, 'tmpfs', state]);
+      bed.defer(() => must('umount', [state]));
+    }
     const world = new TaskWorld(bed, await startHoldfast(bed, options));
     bed.defer(() => world.#hangUp());
     return world;

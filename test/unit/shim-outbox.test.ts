@@ -121,3 +121,15 @@ test('an outbox that was emptied does not grow without end', async (t) => {
   outbox.close();
   truncateSync(path, 0);
 });
+
+test('a place that is kept for an event that will be restored goes to no other', async (t) => {
+  const seen: string[] = [];
+  const forward = async ({ sequence, topic }: OutboxEvent): Promise<void> => void seen.push(`${sequence} ${topic}`);
+  const outbox = new Outbox({ path: place(t), log: silent, forward });
+  outbox.reserve(7n);
+  assert.equal(outbox.append('/new', payload), 8n);
+  outbox.restore(7n, '/restored', payload);
+  await outbox.whenEmpty();
+  assert.deepEqual(seen, ['7 /restored', '8 /new']);
+  outbox.close();
+});
