@@ -113,8 +113,14 @@ const logFailure = ({ log, signal }: Call, error: CodedError, durationMs: number
   const fields = { code: error.code, durationMs };
   if (signal.reason === error) log.debug({ ...fields, err: error.message }, 'call ended');
   else if (ORDINARY.has(error.code)) log.debug({ ...fields, err: fit(error.message) }, 'call refused');
+  // What a runtime refuses is somebody's mistake, not ours: one line, without a stack.
+  else if (error.code === codes.unknown && !isBug(error))
+    log.warn({ ...fields, err: fit(error.message) }, 'call failed');
   else log.warn({ ...fields, err: error }, 'call failed');
 };
+
+/** Something was thrown that nobody meant to throw. */
+const isBug = ({ cause }: CodedError): boolean => cause instanceof Error && !(cause instanceof CodedError);
 
 const contextOf = (path: string, call: AnyCall, signal: AbortSignal, log: Logger): Call => {
   const metadata = textMetadata(call.metadata);

@@ -62,9 +62,15 @@ const onceFor = async (name, files, outputs, build) => {
 };
 
 const must = (program, args) => {
-  const { status, error } = spawnSync(program, args, { cwd: root, stdio: ['ignore', quiet ? 2 : 1, 2] });
-  if (error ?? status !== 0)
-    throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? `ended with ${status}`}`);
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: quiet ? 'pipe' : ['ignore', 'inherit', 'inherit'],
+  });
+  if (error ?? status !== 0) {
+    const said = `${stdout ?? ''}${stderr ?? ''}`;
+    throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? `ended with ${status}`}\n${said}`);
+  }
 };
 
 const bundle = async () => {

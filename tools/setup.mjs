@@ -26,6 +26,9 @@ const PACKAGES = {
   bsdutils: '/usr/bin/script',
 };
 
+/** Of a package manager's output, bytes. */
+const OUTPUT_BYTES_MAX = 64 << 20;
+
 const quiet = process.argv.includes('--quiet');
 const say = (text) => {
   if (!quiet) console.log(text);
@@ -37,13 +40,16 @@ const fail = (text) => {
 };
 
 const run = (program, args, options = {}) => {
-  const { status, error } = spawnSync(program, args, {
+  // What a quiet set-up does not show, it shows when something fails.
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
     cwd: root,
-    stdio: quiet ? ['ignore', 2, 2] : 'inherit',
+    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+    encoding: 'utf8',
+    maxBuffer: OUTPUT_BYTES_MAX,
     ...options,
   });
   if (error) fail(`${program}: ${error.message}`);
-  if (status !== 0) fail(`${[program, ...args].join(' ')} ended with ${status}`);
+  if (status !== 0) fail(`${stdout ?? ''}${stderr ?? ''}${[program, ...args].join(' ')} ended with ${status}`);
 };
 
 const installPackages = () => {
