@@ -38,8 +38,9 @@ export class Container {
     this.runc = runc;
     this.#parts = parts;
     const execsEnded = (): Promise<unknown> => this.#execsEnded();
-    const { namespace, stdio } = parts.identity;
-    const init = new Init(parts, { ...config, namespace, runc, facts, execsEnded, pipes: stdio === 'pipe' });
+    const { namespace, stdio, state } = parts.identity;
+    const ownRoot = options.root.startsWith(`${state}/`);
+    const init = new Init(parts, { ...config, namespace, runc, facts, execsEnded, ownRoot, pipes: stdio === 'pipe' });
     this.init = init;
     this.#parent = {
       bundle,

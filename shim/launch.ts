@@ -25,6 +25,8 @@ export interface LaunchConfig {
   /** Directory of a criu image to restore from; empty: a fresh container. */
   readonly checkpoint: string;
   readonly parentCheckpoint: string;
+  /** The runtime's root is below our state directory, which no other daemon uses. */
+  readonly ownRoot: boolean;
   /** Stdio goes through pipes of ours. */
   readonly pipes: boolean;
 }
@@ -42,9 +44,8 @@ export const launch = async (
   mounts: readonly Mount[],
   signal: AbortSignal,
 ): Promise<Launched> => {
-  const { id, bundle, options, runc, checkpoint } = config;
-  // runc refuses a second container of that name; undoing our attempt must not delete the first.
-  if (existsSync(join(options.root, id))) throw alreadyExists('OCI runtime create failed: container', id);
+  const { id, bundle, runc, checkpoint } = config;
+  await clearName(config);
   await using undo = new AsyncDisposableStack();
   const journal = ExitJournal.reserve(bundle, '');
   undo.defer(() => journal.remove());
@@ -63,6 +64,20 @@ export const launch = async (
   }
   undo.move();
   return { journal, io, identity };
+};
+
+/**
+ * The runtime refuses a second container of a name, and undoing our attempt must not delete the first. But who asks us
+ * knows of no first: what has ended, or never began, was left by a creation that was cut, whose runtime may have gone on
+ * for a moment longer than anybody waited for it. It goes, unless it may be somebody else's.
+ */
+const clearName = async ({ id, options, runc, ownRoot }: LaunchConfig): Promise<void> => {
+  const place = join(options.root, id);
+  if (!existsSync(place)) return;
+  const status = await runc.state(id).catch(() => undefined);
+  const isLeft = status === undefined || status === 'stopped' || (status === 'created' && ownRoot);
+  if (isLeft) await runc.delete(id, { force: true }).catch(() => undefined);
+  if (existsSync(place)) throw alreadyExists('OCI runtime create failed: container', id);
 };
 
 /** Has criu bring back the process of a checkpoint. */

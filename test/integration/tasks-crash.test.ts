@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -59,6 +59,17 @@ test('a shim that is killed while it starts an exec leaves no process behind tha
     await eventually(() => sleepers(`99${round}`) === 0, { what: `no sleep 99${round}` });
     await world.tasks.deleteProcess({ containerId: 'c', execId });
   }
+  await world.remove('c');
+  await world.assertNoLeaks();
+});
+
+test('what a cut creation has left in the runtime’s state does not stand in the way of the next', async (t) => {
+  const world = await TaskWorld.start(t);
+  const { state, namespace } = world.daemon;
+  const place = join(state, 'runc', namespace, 'c');
+  mkdirSync(place, { recursive: true });
+  await world.run('c', ['sleep', '1000']);
+  assert.equal(await world.exec('c', 'x', ['true']), 0);
   await world.remove('c');
   await world.assertNoLeaks();
 });
