@@ -10,7 +10,7 @@ import { Bed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
 import { exitsOf, TaskWorld } from './tasks-harness.ts';
 
-// What a review by somebody who wanted to break it has found: each of these was lost, or invented, once.
+// Moments at which an exit, a process or a whole container could be lost, or invented.
 
 test('an exit that happens while the state directory is full is told, and Wait does not hang', async (t) => {
   const world = await TaskWorld.start(t, { stateBytes: 2 << 20 });
