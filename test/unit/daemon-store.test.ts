@@ -89,7 +89,7 @@ test('the log is moved into the database in the background, and all is there aft
     await db.durable();
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   };
-  while (rounds < 40) await write(20);
+  for (let count = 0; count < 40; count += 1) await write(20);
   // A checkpoint is complete only if nothing is written meanwhile: with pauses as long as the slowest disk needs, one is.
   for (const giveUpAt = performance.now() + 30_000; logBytes() > 2 << 20; await write(250)) {
     assert.ok(performance.now() < giveUpAt, `the log stays at ${logBytes()} bytes`);
