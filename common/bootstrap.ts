@@ -22,6 +22,22 @@ export const EVENT_SEQUENCE_KEY = 'holdfast-sequence';
 /** Present on an exit whose record could not be written: the event is all that tells of it. */
 export const EVENT_UNRECORDED_KEY = 'holdfast-unrecorded';
 
+/** What a runtime, and hooks without an environment of their own, inherit of a shim's environment. Nothing else. */
+export const RUNTIME_ENVIRONMENT_KEYS = [
+  'PATH',
+  'HOME',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'DBUS_SYSTEM_BUS_ADDRESS',
+  'DBUS_SESSION_BUS_ADDRESS',
+] as const;
+
+/** What a shim inherits of whoever starts it. Nothing else. */
+export const SHIM_ENVIRONMENT_KEYS = [...RUNTIME_ENVIRONMENT_KEYS, 'HOLDFAST_NATIVE', 'NODE_COMPILE_CACHE'] as const;
+
+/** Where programs are looked for when the environment does not say. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /**
  * Environment variable with the soft limit of open files that the launcher found. Node raises the limit at its start
  * and children inherit that; a container must get what it would get from any other runtime.

@@ -9,9 +9,9 @@ import {
   unimplemented,
   unknownError,
 } from '../common/errdefs.ts';
-import { mount, openIn, unmount } from '../native/index.ts';
+import { mount, mountFlags, openIn, unmount } from '../native/index.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
-import { compactLowerDirectories, mountFlag, parseMountOptions } from './mount-options.ts';
+import { compactLowerDirectories, parseMountOptions } from './mount-options.ts';
 
 /** mount(2) takes one page of data, bytes. Source: copy_mount_options in the kernel. */
 const MOUNT_DATA_BYTES_MAX = 4096;
@@ -80,7 +80,7 @@ const mountOne = async (rootfs: string, one: Mount): Promise<void> => {
   if (loop) throw unimplemented('mount option loop');
   if (data.length > MOUNT_DATA_BYTES_MAX) throw invalidArgument('mount options is too long');
 
-  if ((flags & mountFlag.remount) === 0 || data !== '') {
+  if ((flags & mountFlags.remount) === 0 || data !== '') {
     const call = { source: one.source, target: target.path, type: one.type, flags, data };
     await (compact === undefined ? mount(call) : mountFrom(compact.directory, call));
   }
@@ -88,8 +88,8 @@ const mountOne = async (rootfs: string, one: Mount): Promise<void> => {
     mount({ source: '', target: target.path, type: '', flags: extra, data: '' });
   if (propagation !== 0) await change(propagation);
   // The kernel ignores read-only in the call that makes a bind.
-  const readOnlyBind = mountFlag.bind | mountFlag.readOnly;
-  if ((flags & readOnlyBind) === readOnlyBind) await change(flags | mountFlag.remount);
+  const readOnlyBind = mountFlags.bind | mountFlags.readOnly;
+  if ((flags & readOnlyBind) === readOnlyBind) await change(flags | mountFlags.remount);
 };
 
 /** A directory below the rootfs is named through a descriptor: a symlink in an image must not lead the mount outside. */

@@ -10,6 +10,7 @@ import {
   type BootstrapFile,
   groupOf,
   NOFILE_SOFT_VARIABLE,
+  SHIM_ENVIRONMENT_KEYS,
   shimHash,
   type ShimIdentity,
   shimPaths,
@@ -28,17 +29,6 @@ import { readSpec } from './spec.ts';
 const TASK_API_VERSION = 3;
 /** How long a shim that is said to be alive may take to accept a connection, ms. */
 const CONNECT_MS = 1_000;
-/** What the server inherits of our environment. */
-const ENVIRONMENT_KEYS = [
-  'PATH',
-  'HOME',
-  'TMPDIR',
-  'XDG_RUNTIME_DIR',
-  'DBUS_SYSTEM_BUS_ADDRESS',
-  'DBUS_SESSION_BUS_ADDRESS',
-  'HOLDFAST_NATIVE',
-  'NODE_COMPILE_CACHE',
-];
 
 /**
  * The `start` command: gives the address of the shim that serves this container's group, and starts it if there is
@@ -144,7 +134,7 @@ const accepts = (path: string): Promise<boolean> => {
 const spawnServer = async (request: BindRequest): Promise<BindReply> => {
   const limit = String(originalOpenFilesLimit() ?? '');
   const env: NodeJS.ProcessEnv = { [NOFILE_SOFT_VARIABLE]: limit, MALLOC_ARENA_MAX: '1' };
-  for (const key of ENVIRONMENT_KEYS) if (process.env[key] !== undefined) env[key] = process.env[key];
+  for (const key of SHIM_ENVIRONMENT_KEYS) if (process.env[key] !== undefined) env[key] = process.env[key];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', 'spare'], {
     cwd: '/', // not the bundle: it must be removable
     detached: true,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NOFILE_SOFT_VARIABLE } from '../../common/bootstrap.ts';
+import { DEFAULT_PATH, NOFILE_SOFT_VARIABLE, SHIM_ENVIRONMENT_KEYS } from '../../common/bootstrap.ts';
 
 /** How our own shim is run: a command, and what comes before its arguments. */
 export interface ShimProgram {
@@ -11,19 +11,6 @@ export interface ShimProgram {
 
 /** Fewer idle threads, no signal that starts a debugger, no warnings into a container's log. */
 const NODE_FLAGS = ['--v8-pool-size=0', '--disable-sigusr1', '--no-warnings', '--expose-gc'];
-
-/** What a shim inherits of our environment; runtimes and hooks inherit it from there. Nothing else. */
-const ENVIRONMENT_KEYS = [
-  'PATH',
-  'HOME',
-  'TMPDIR',
-  'XDG_RUNTIME_DIR',
-  'DBUS_SYSTEM_BUS_ADDRESS',
-  'DBUS_SESSION_BUS_ADDRESS',
-  'HOLDFAST_NATIVE',
-  'NODE_COMPILE_CACHE',
-];
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Resolved once: an installation that is replaced under us must not start shims of another version half-way. */
 export const shimProgram = (): ShimProgram => {
@@ -36,7 +23,7 @@ export const shimProgram = (): ShimProgram => {
 const shimEnvironment = (): NodeJS.ProcessEnv => {
   // One arena: a shim allocates on one thread, and what glibc keeps for others is memory for nothing.
   const env: NodeJS.ProcessEnv = { PATH: DEFAULT_PATH, MALLOC_ARENA_MAX: '1' };
-  for (const key of ENVIRONMENT_KEYS) {
+  for (const key of SHIM_ENVIRONMENT_KEYS) {
     const value = process.env[key];
     if (value !== undefined && value !== '') env[key] = value;
   }

@@ -132,7 +132,7 @@ const startShim = async (
     parts.shimLogs.open(bundle, key);
     const shim =
       row.binary === ''
-        ? await parts.shims.acquireOwn(row, unpackAny(options, RUNC_OPTIONS, Options)?.shimCgroup ?? '')
+        ? await parts.shims.acquireOwn(row, runcOptions(options)?.shimCgroup ?? '')
         : await parts.shims.acquireForeign(row, { ...key, bundle, options }, signal);
     writeBootstrap(bundle, shim.row);
     return shim;
@@ -182,7 +182,7 @@ const restorePath = ({ runtime }: Container, { options, checkpoint }: CreateTask
   return path;
 };
 
-const runcOptions = (options: Any): Options | undefined => unpackAny(options, RUNC_OPTIONS, Options);
+const runcOptions = (options: Any | undefined): Options | undefined => unpackAny(options, RUNC_OPTIONS, Options);
 
 const annotationsOf = ({ spec }: Container): Readonly<Record<string, string>> | undefined => {
   try {

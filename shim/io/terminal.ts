@@ -1,12 +1,12 @@
 import { closeSync } from 'node:fs';
 import { unavailable } from '../../common/errdefs.ts';
-import { isFifo, setNonblocking, setWindowSize } from '../../native/index.ts';
+import { isFifo, openFifo, setNonblocking, setWindowSize } from '../../native/index.ts';
 import { within } from '../within.ts';
 import type { BinaryLogger } from './binary-logger.ts';
 import { ConsoleSocket } from './console-socket.ts';
 import { CopiedInput } from './copied-input.ts';
 import { CopiedOutput } from './copied-output.ts';
-import { DirectInput, handedOver } from './direct.ts';
+import { handedOver } from './direct.ts';
 import { FifoInput } from './input.ts';
 import { openNull, openSink, type OutputPlace } from './open.ts';
 import type { Fds, IoDocument, IoRequest, ProcessIo } from './process-io.ts';
@@ -164,12 +164,9 @@ const openInputFifo = (uri: string): ReturnType<typeof FifoInput.open> | undefin
 const resumeInput = (document: IoDocument, fds: Fds, master: number): Input => {
   const place = placeOf(document.stdin);
   if (place.kind !== 'path' || document.stdinClosed || !isFifo(place.path)) return handedOver;
-  const { read, write } = fds;
-  if (read !== undefined) return new CopiedInput(read, FifoInput.resume(place.path, write), { terminal: master });
-  const { input, readEnd } = FifoInput.open(place.path, { blocking: false });
-  return write === undefined
-    ? new CopiedInput(readEnd, input, { terminal: master })
-    : new DirectInput(FifoInput.resume(place.path, write));
+  // The read end first: without a reader no writer can be opened.
+  const readEnd = fds['read'] ?? openFifo(place.path, { read: true });
+  return new CopiedInput(readEnd, FifoInput.resume(place.path, fds['write']), { terminal: master });
 };
 
 const nonblocking = (fd: number): number => {

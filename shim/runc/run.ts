@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { DEFAULT_PATH, RUNTIME_ENVIRONMENT_KEYS } from '../../common/bootstrap.ts';
 import { canceled, deadlineExceeded } from '../../common/errdefs.ts';
 import { RuntimeFailure } from './errors.ts';
 
@@ -10,17 +11,6 @@ const OUTPUT_CHARACTERS_MAX = 4 << 20;
 const OUTPUT_GRACE_MS = 500;
 /** After a SIGKILL: how long the end of the runtime is waited for, ms. A process in an uninterruptible sleep may stay. */
 const KILL_WAIT_MS = 2_000;
-
-/** What the runtime's processes, and hooks without an environment of their own, inherit of ours. Nothing else. */
-const ENVIRONMENT_KEYS = [
-  'PATH',
-  'HOME',
-  'TMPDIR',
-  'XDG_RUNTIME_DIR',
-  'DBUS_SYSTEM_BUS_ADDRESS',
-  'DBUS_SESSION_BUS_ADDRESS',
-];
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface RunOptions {
   /** Words for errors: `runc create`. */
@@ -145,7 +135,7 @@ const searchPath = (): string => process.env['PATH'] || DEFAULT_PATH;
 
 const runtimeEnvironment = (): NodeJS.ProcessEnv => {
   const environment: NodeJS.ProcessEnv = { PATH: searchPath() };
-  for (const key of ENVIRONMENT_KEYS) {
+  for (const key of RUNTIME_ENVIRONMENT_KEYS) {
     const value = process.env[key];
     if (value !== undefined && value !== '') environment[key] = value;
   }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { compactLowerDirectories, mountFlag, parseMountOptions } from '../../shim/mount-options.ts';
+import { mountFlags } from '../../native/index.ts';
+import { compactLowerDirectories, parseMountOptions } from '../../shim/mount-options.ts';
 
 test('flags are told from data, and a later option takes an earlier one back', () => {
   const parsed = parseMountOptions(['rbind', 'ro', 'nosuid', 'rw', 'rprivate', 'size=1m', 'mode=755']);
-  assert.equal(parsed.flags, mountFlag.bind | mountFlag.recursive | mountFlag.noSuid);
-  assert.equal(parsed.propagation, mountFlag.private | mountFlag.recursive);
+  assert.equal(parsed.flags, mountFlags.bind | mountFlags.recursive | mountFlags.noSuid);
+  assert.equal(parsed.propagation, mountFlags.private | mountFlags.recursive);
   assert.equal(parsed.data, 'size=1m,mode=755');
   assert.equal(parsed.loop, false);
 });
