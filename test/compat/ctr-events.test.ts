@@ -93,9 +93,17 @@ compare(
     const script = 'x=a; while :; do x=$x$x; done';
     const flags = ['--rm', '--null-io', '--memory-limit', '16777216'];
     const act = (): Promise<unknown> => side.run(flags, 'a', ['/bin/sh', '-c', script]);
-    return topics(await watch(side, [], act, /containers\/delete/));
+    const seen = topics(await watch(side, [], act, /containers\/delete/));
+    // We promise the order; containerd's shim publishes an OOM and an exit each for itself, and is late now and then.
+    if (side.daemon.kind === 'holdfast') {
+      assert.ok(
+        seen.indexOf('/tasks/oom') > 0 && seen.indexOf('/tasks/oom') < seen.indexOf('/tasks/exit'),
+        seen.join(),
+      );
+    }
+    return seen.filter((topic) => topic !== '/tasks/oom');
   },
-  (seen) => assert.ok(seen.indexOf('/tasks/oom') > 0 && seen.indexOf('/tasks/oom') < seen.indexOf('/tasks/exit')),
+  (seen) => assert.ok(seen.indexOf('/tasks/start') > 0 && seen.indexOf('/tasks/start') < seen.indexOf('/tasks/exit')),
 );
 
 compare(
