@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { nowNanos } from '../common/timestamp.ts';
+import { nowWholeMs } from '../common/timestamp.ts';
 
 /** Ticks in which /proc counts time, a second. Source: USER_HZ, 100 on all architectures of ours. */
 const TICKS_PER_SECOND = 100;
@@ -12,7 +12,7 @@ export const startedAtNanos = (pid: number): bigint | undefined => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[START_TIME]);
     const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-    return nowNanos() - BigInt(Math.round((uptime - ticks / TICKS_PER_SECOND) * 1e9));
+    return nowWholeMs() - BigInt(Math.round((uptime - ticks / TICKS_PER_SECOND) * 1e9));
   } catch {
     return undefined;
   }

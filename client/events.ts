@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, codeOf, codes, messageOf, unimplemented } from '../common/errdefs.ts';
 import { parseFilters } from '../common/filters.ts';
 import { SequencedEnvelope, SINCE_KEY, SINCE_TIME_KEY } from '../common/sequenced-envelope.ts';
-import { nanosFromTimestamp, nowNanos } from '../common/timestamp.ts';
+import { nanosFromTimestamp, nowWholeMs } from '../common/timestamp.ts';
 import { EventsDefinition } from '../proto/gen/containerd/services/events/v1/events.ts';
 import { VersionDefinition } from '../proto/gen/containerd/services/version/v1/version.ts';
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
@@ -72,7 +72,7 @@ export class Events {
    * comes next. An unreachable daemon is an error at the first attempt only.
    */
   async *subscribe(subscription: Subscription = {}, signal?: AbortSignal): AsyncGenerator<Event, void, undefined> {
-    const began = nowNanos();
+    const began = nowWholeMs();
     let since = subscription.since;
     let pauseMs = 0;
     for (;;) {

@@ -23,30 +23,9 @@ export const nanosFromTimestamp = (timestamp: Timestamp | undefined): bigint =>
     : timestamp.seconds * NANOS_PER_SECOND + BigInt(timestamp.nanos);
 
 const NANOS_PER_MILLISECOND = 1_000_000n;
-/** Past this many nanoseconds outside the wall clock's millisecond the wall clock was set, and it wins. */
-const CLOCK_DRIFT_NANOS_MAX = 100_000n;
 
-/**
- * The moment at which the wall clock's millisecond begins, on both clocks. It is waited for, for a millisecond at most:
- * a clock that lagged by the part that Date.now() cuts off would date what happens before the call that caused it.
- */
-const anchored = (): { readonly wall: bigint; readonly monotonic: bigint } => {
-  const before = Date.now();
-  let now = before;
-  while (now === before) now = Date.now();
-  return { wall: BigInt(now) * NANOS_PER_MILLISECOND, monotonic: process.hrtime.bigint() };
-};
-
-let anchor = anchored();
-
-/** Now, in nanoseconds since 1970: the wall clock, with the monotonic clock's finer steps. */
-export const nowNanos = (): bigint => {
-  const fine = anchor.wall + (process.hrtime.bigint() - anchor.monotonic);
-  const drift = fine - BigInt(Date.now()) * NANOS_PER_MILLISECOND;
-  if (drift >= -CLOCK_DRIFT_NANOS_MAX && drift <= NANOS_PER_MILLISECOND + CLOCK_DRIFT_NANOS_MAX) return fine;
-  anchor = anchored();
-  return anchor.wall;
-};
+/** Now, in nanoseconds since 1970 but cut to the millisecond; what has to be exact takes native's nowNanos. */
+export const nowWholeMs = (): bigint => BigInt(Date.now()) * NANOS_PER_MILLISECOND;
 
 /** RFC 3339 with nanoseconds, for logs and the CLI. */
 export const formatNanos = (nanos: bigint): string => {

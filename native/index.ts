@@ -56,6 +56,9 @@ export const getResourceLimit = (name: Resource): ResourceLimit => {
 export const setResourceLimit = (name: Resource, limit: ResourceLimit): void =>
   raw.setResourceLimit(resources[name], limit.soft, limit.hard);
 
+/** Now, in nanoseconds since 1970, as other programs read it. */
+export const nowNanos = (): bigint => raw.realtimeNanos();
+
 /** NotFound: no such process, or it is reaped already. Readable (Poller) once the process has ended. */
 export const pidfdOpen = (pid: number): number => raw.pidfdOpen(pid);
 

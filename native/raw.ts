@@ -16,6 +16,7 @@ export interface Raw {
   pidfdSend(pidfd: number, signal: number): void;
   pidfdInfo(pidfd: number): readonly [number, number, number | undefined] | undefined;
   wait(type: number, id: number, peek: boolean): Pair | undefined;
+  realtimeNanos(): bigint;
   execve(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): never;
 
   pipe(nonblocking: boolean): Pair;

@@ -4,7 +4,8 @@ import { groupOf, shimHash, type ShimPaths, shimPaths } from '../common/bootstra
 import { messageOf } from '../common/errdefs.ts';
 import { checkIdentifier } from '../common/identifiers.ts';
 import { requireNamespace } from '../common/namespace.ts';
-import { nowNanos, timestampFromNanos } from '../common/timestamp.ts';
+import { timestampFromNanos } from '../common/timestamp.ts';
+import { nowNanos } from '../native/index.ts';
 import { DeleteResponse } from '../proto/gen/containerd/task/v2/task_v2.ts';
 import { stateOf } from './bundle.ts';
 import type { Flags } from './flags.ts';

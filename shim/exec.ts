@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { about, CodedError, failedPrecondition } from '../common/errdefs.ts';
-import { nowNanos } from '../common/timestamp.ts';
+import { nowNanos } from '../native/index.ts';
 import { taskEvents } from './events.ts';
 import { openIo } from './io/process-io.ts';
 import { ExitJournal } from './journal.ts';

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatNanos, nowNanos } from '../common/timestamp.ts';
-import { openFifo, writeNow } from '../native/index.ts';
+import { formatNanos } from '../common/timestamp.ts';
+import { nowNanos, openFifo, writeNow } from '../native/index.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { nowNanos } from '../common/timestamp.ts';
+import { nowNanos } from '../native/index.ts';
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
 import type { Log } from './log.ts';
 import { type OutboxEvent, OutboxFile } from './outbox-file.ts';

@@ -1,7 +1,6 @@
 import { canceled, failedPrecondition, isNotFound, messageOf, notFound } from '../common/errdefs.ts';
 import type { ShimIdentity } from '../common/bootstrap.ts';
-import { nowNanos } from '../common/timestamp.ts';
-import { exitStatus, type ProcessExit } from '../native/index.ts';
+import { exitStatus, nowNanos, type ProcessExit } from '../native/index.ts';
 import { taskEvents } from './events.ts';
 import type { Reaper, ProcessWatch } from './exits.ts';
 import { type ProcessIo, resumeIo } from './io/process-io.ts';

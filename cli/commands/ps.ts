@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Client } from '../../client/connect.ts';
-import { formatNanos, nowNanos } from '../../common/timestamp.ts';
+import { formatNanos, nowWholeMs } from '../../common/timestamp.ts';
 import { alive } from '../alive.ts';
 import { type ContainerRow, listContainers } from '../list-containers.ts';
 import { print } from '../print.ts';
@@ -40,7 +40,7 @@ const ps = async (client: Client, { all, quiet, json: asJson, trunc }: PsOptions
   const rows = (await listContainers(client)).filter(isShown);
   if (asJson === true) return print(json(rows.map(document), { indent: 2 }));
   if (quiet === true) return print(rows.map(({ id }) => `${id}\n`).join(''));
-  const now = nowNanos();
+  const now = nowWholeMs();
   const cut = (text: string, length: number): string => (trunc ? shorten(text, length) : text);
   const cells = rows.map((row) => [
     row.id,
@@ -58,7 +58,7 @@ const document = (row: ContainerRow): unknown => ({
   image: row.image,
   command: row.command,
   state: row.state,
-  status: statusWords(row, nowNanos()),
+  status: statusWords(row, nowWholeMs()),
   pid: row.state === 'stopped' ? 0 : row.pid,
   exitStatus: row.exit?.status,
   createdAt: time(row.createdAtNanos),

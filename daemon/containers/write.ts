@@ -2,7 +2,7 @@ import { packAny } from '../../common/any.ts';
 import { about, invalidArgument, notFound } from '../../common/errdefs.ts';
 import { applyMapPath } from '../../common/field-mask.ts';
 import { withoutEmpty } from '../../common/labels.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { ContainerCreate, ContainerDelete, ContainerUpdate } from '../../proto/gen/containerd/events/event_payloads.ts';
 import type { EventLog } from '../events/log.ts';
 import type { NamespaceStore } from '../namespaces/store.ts';

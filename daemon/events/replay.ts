@@ -1,6 +1,6 @@
 import { unpackAny } from '../../common/any.ts';
 import { selectorsOf } from '../../common/filters.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { TaskExit, TaskOOM } from '../../proto/gen/containerd/events/event_payloads.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import type { Database } from '../store/database.ts';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { startTimeOf } from '../shims/processes.ts';
 
 /** Clock ticks a second in /proc; the same on every Linux that matters. Source: proc(5), sysconf(_SC_CLK_TCK). */

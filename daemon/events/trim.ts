@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { messageOf } from '../../common/errdefs.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import type { EventLog } from './log.ts';
 
 /** How often the log is looked at, milliseconds. */

@@ -1,7 +1,7 @@
 import { packAny } from '../../common/any.ts';
 import { CodedError, codes } from '../../common/errdefs.ts';
 import type { Labels } from '../../common/labels.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { NamespaceCreate, NamespaceDelete, NamespaceUpdate } from '../../proto/gen/containerd/events/event_payloads.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import type { EventLog } from '../events/log.ts';

@@ -1,7 +1,7 @@
 import { about, CodedError, codes, invalidArgument, unknownError } from '../../common/errdefs.ts';
 import { requireNamespace } from '../../common/namespace.ts';
 import { SequencedEnvelope, SINCE_KEY, SINCE_TIME_KEY } from '../../common/sequenced-envelope.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { EventsDefinition } from '../../proto/gen/containerd/services/events/v1/events.ts';
 import { type Call, type Service, service } from '../call.ts';
 import { type ForwardParts, forwardEvent } from '../events/forward.ts';

@@ -3,7 +3,8 @@ import { invalidArgument } from '../../common/errdefs.ts';
 import { type Fields, mapField } from '../../common/filters.ts';
 import { withoutEmpty } from '../../common/labels.ts';
 import { requireNamespace } from '../../common/namespace.ts';
-import { nowNanos, timestampFromNanos } from '../../common/timestamp.ts';
+import { timestampFromNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import {
   type Lease as LeaseMessage,
   LeasesDefinition,

@@ -1,5 +1,6 @@
 import { packAny } from '../../common/any.ts';
-import { nowNanos, timestampFromNanos } from '../../common/timestamp.ts';
+import { timestampFromNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { TaskDelete, TaskExit } from '../../proto/gen/containerd/events/event_payloads.ts';
 import type { Exit, TaskKey } from '../store/tables/tasks.ts';
 import type { Deleted } from '../store/tables/tombstones.ts';

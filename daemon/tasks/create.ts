@@ -1,7 +1,7 @@
 import { unpackAny } from '../../common/any.ts';
 import { groupOf } from '../../common/bootstrap.ts';
 import { about, alreadyExists, invalidArgument, unimplemented } from '../../common/errdefs.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { Options } from '../../proto/gen/containerd/runc/v1/runc_options.ts';
 import type { CreateTaskRequest } from '../../proto/gen/containerd/services/tasks/v1/tasks.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';

@@ -1,5 +1,6 @@
 import { about, isNotFound, messageOf } from '../../common/errdefs.ts';
-import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { nanosFromTimestamp } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import type { DeleteResponse } from '../../proto/gen/containerd/task/v2/task_v2.ts';
 import { removeBundle } from '../shims/bundle.ts';
 import { callDeadlines } from '../shims/deadlines.ts';

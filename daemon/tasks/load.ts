@@ -1,5 +1,6 @@
 import { isNotFound, messageOf } from '../../common/errdefs.ts';
-import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { nanosFromTimestamp } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import type { StateResponse } from '../../proto/gen/containerd/task/v2/task_v2.ts';
 import { readExitRecord } from '../shims/exit-records.ts';

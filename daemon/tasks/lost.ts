@@ -1,5 +1,5 @@
 import { messageOf, unavailable } from '../../common/errdefs.ts';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { removeBundle } from '../shims/bundle.ts';
 import { readExitRecord } from '../shims/exit-records.ts';
 import { startTimeOf } from '../shims/processes.ts';

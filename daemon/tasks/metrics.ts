@@ -1,6 +1,7 @@
 import { type Filter, parseFilters } from '../../common/filters.ts';
 import { isNotFound, messageOf } from '../../common/errdefs.ts';
-import { nowNanos, timestampFromNanos } from '../../common/timestamp.ts';
+import { timestampFromNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import type { Metric } from '../../proto/gen/containerd/types/types.ts';
 import { callDeadlines } from '../shims/deadlines.ts';
 import type { TaskRow } from '../store/tables/tasks.ts';

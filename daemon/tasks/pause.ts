@@ -1,4 +1,4 @@
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import type { TaskKey } from '../store/tables/tasks.ts';
 import { callDeadlines } from '../shims/deadlines.ts';
 import { keyText } from './keys.ts';

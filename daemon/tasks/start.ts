@@ -1,5 +1,6 @@
 import { CodedError, codeOf, codes } from '../../common/errdefs.ts';
-import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { nanosFromTimestamp } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import type { Shim } from '../shims/shim.ts';
 import type { Exit } from '../store/tables/tasks.ts';

@@ -1,5 +1,6 @@
 import { messageOf } from '../../common/errdefs.ts';
-import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { nanosFromTimestamp } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import type { Shim } from '../shims/shim.ts';
 import type { ExecRow } from '../store/tables/execs.ts';
 import type { TaskRow } from '../store/tables/tasks.ts';

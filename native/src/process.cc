@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -105,6 +106,13 @@ Result<std::optional<std::tuple<int, int>>> Wait(uint32_t type, uint32_t id, boo
   return std::tuple(info.si_pid, WaitStatus(info));
 }
 
+// Nanoseconds since 1970: Date.now() cuts them off, and process.hrtime has no date.
+Result<uint64_t> RealtimeNanos() {
+  timespec now{};
+  if (clock_gettime(CLOCK_REALTIME, &now) < 0) return Failed("clock_gettime");
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
 // Makes signals as a new program expects them, and puts Node's way back if there is none.
 class PlainSignals {
  public:
@@ -173,6 +181,7 @@ void AddProcess(Napi::Object exports) {
   Add<PidfdSend>(exports, "pidfdSend");
   Add<PidfdInfo>(exports, "pidfdInfo");
   Add<Wait>(exports, "wait");
+  Add<RealtimeNanos>(exports, "realtimeNanos");
   Add<Execve>(exports, "execve");
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { codes } from '../../common/errdefs.ts';
-import { nanosFromTimestamp, nowNanos } from '../../common/timestamp.ts';
+import { nanosFromTimestamp } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import { TaskWorld } from './tasks-harness.ts';
 

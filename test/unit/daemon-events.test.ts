@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
-import { nowNanos } from '../../common/timestamp.ts';
+import { nowNanos } from '../../native/index.ts';
 import { startedAt } from '../../daemon/events/started-at.ts';
 import { replayCursors } from '../../daemon/events/replay.ts';
 import { subscribe } from '../../daemon/events/subscribe.ts';

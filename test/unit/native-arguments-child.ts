@@ -111,6 +111,7 @@ harmless('pidfdOpen', 'pid');
 onlyRefused('pidfdSend', 'fd', 'signal');
 harmless('pidfdInfo', 'fd');
 harmless('wait', 'u32', 'u32', 'peek');
+harmless('realtimeNanos');
 onlyRefused('execve', 'path', 'texts', 'texts', 'fds');
 harmless('pipe', 'bool');
 harmless('socketPair', 'u32');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { release } from 'node:os';
 import { test } from 'node:test';
@@ -10,6 +10,7 @@ import {
   exitStatus,
   getResourceLimit,
   isSubreaper,
+  nowNanos,
   pidfdInfo,
   pidfdOpen,
   pidfdSend,
@@ -40,6 +41,16 @@ const ended = async (pidfd: number): Promise<void> => {
   await promise;
   poller.close();
 };
+
+test('our clock reads what other programs read', () => {
+  const read = (): bigint => BigInt(execFileSync('date', ['+%s%N'], { encoding: 'utf8' }).trim());
+  for (let round = 0; round < 20; round += 1) {
+    const before = read();
+    const now = nowNanos();
+    const after = read();
+    assert.ok(before <= now && now <= after, `${before} ${now} ${after}`);
+  }
+});
 
 test('a pidfd becomes readable when its process ends, and a peek leaves the exit for libuv', async () => {
   const child = shell('exit 7');
