@@ -98,9 +98,13 @@ export const groupOf = (id: string, annotations: Readonly<Record<string, string>
 };
 
 /**
- * A spare shim is a shim process without an identity: `containerd-shim-holdfast-v1 spare`, with a unix stream socket
- * as descriptor 3. The daemon writes one line of JSON, a BindRequest; the shim takes the identity, listens, writes its
- * ledger and answers with one line, a BindReply; then both close the socket. End of file before the request: it exits.
+ * A spare shim is a shim process without an identity, with a unix stream socket of its own: a process of its own,
+ * `containerd-shim-holdfast-v1 spare`, has it as descriptor 3. It says hello with one line of JSON, a BindHello; the
+ * daemon writes another, a BindRequest, with the descriptors that it names; the shim takes the identity, listens, writes
+ * its ledger and answers with a third, a BindReply; then both close the socket. End of file before the request: it ends.
+ *
+ * A zygote, `containerd-shim-holdfast-v1 zygote`, has a unix seqpacket socket as descriptor 3. For every message, a byte
+ * with one descriptor, it forks a spare shim whose socket that is. End of file: it ends, and its children live on.
  */
 export interface BindRequest {
   readonly identity: ShimIdentity;
@@ -108,6 +112,12 @@ export interface BindRequest {
   readonly shimCgroup: string;
   /** The shim's oom_score_adj. */
   readonly oomScoreAdj: number;
+  /** Names of the descriptors that come with it, in their order: what an earlier process of this shim left to us. */
+  readonly descriptors: readonly string[];
+}
+
+export interface BindHello {
+  readonly pid: number;
 }
 
 export type BindReply =

@@ -17,6 +17,11 @@ const text = (value: TomlValue): string => {
   return value;
 };
 
+const flag = (value: TomlValue): boolean => {
+  if (typeof value !== 'boolean') throw new WrongValue(`must be true or false, not ${kindOf(value)}`);
+  return value;
+};
+
 const integer = (value: TomlValue, min: number, max: number): number => {
   if (typeof value !== 'number' || !Number.isInteger(value)) {
     throw new WrongValue(`must be an integer, not ${kindOf(value)}`);
@@ -117,7 +122,7 @@ const KEYS: ReadonlyMap<string, Read> = new Map([
   ['daemon.oom_score', oomScore],
   ['events.max_age', inEvents((value) => ({ ageMsMax: duration(value) }))],
   ['events.max_count', inEvents((value) => ({ countMax: integer(value, 1, BYTES_MAX) }))],
-  ['tasks.spare_shims', inTasks((value) => ({ spareShims: integer(value, 0, 64) }))],
+  ['tasks.zygote', inTasks((value) => ({ zygote: flag(value) }))],
   ['tasks.stdio', inTasks((value) => ({ stdio: oneOf(value, ['fifo', 'pipe']) }))],
   ['runtimes', runtimes],
 ]);

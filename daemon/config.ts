@@ -29,7 +29,7 @@ export interface Config {
   };
   readonly tasks: {
     /** Shims that are started before somebody needs them. */
-    readonly spareShims: number;
+    readonly zygote: boolean;
     /** How a container's output reaches a client's FIFO: given to it, or copied by the shim. */
     readonly stdio: 'fifo' | 'pipe';
   };
@@ -58,7 +58,7 @@ const DEFAULTS: Config = {
   logLevel: 'info',
   oomScore: undefined,
   events: { ageMsMax: 72 * 3_600_000, countMax: 100_000 },
-  tasks: { spareShims: 1, stdio: 'fifo' },
+  tasks: { zygote: true, stdio: 'fifo' },
   timeouts: { shimLoadMs: 5_000, shimCleanupMs: 5_000, shimShutdownMs: 3_000, taskStateMs: 2_000 },
   runtimes: new Map(),
 };

@@ -5,6 +5,7 @@ import { ownArguments } from '../common/arguments.ts';
 import { replaceFile } from '../common/atomic-file.ts';
 import { messageOf, unavailable } from '../common/errdefs.ts';
 import { VERSION } from '../common/version.ts';
+import { closeRange } from '../native/index.ts';
 import { compose } from './compose.ts';
 import { type Config, loadConfig, type Overrides } from './config.ts';
 import { lockDirectory, makeDirectories } from './directories.ts';
@@ -15,6 +16,8 @@ import { parseCommand, USAGE } from './options.ts';
 import { checkSocketPath, grpcServer, listen } from './server.ts';
 import { makeTasks } from './tasks-part.ts';
 
+/** Highest descriptor number for close_range(2). */
+const FD_MAX = 0xffff_ffff;
 /** How long calls under way may go on after SIGTERM before they are cut, milliseconds. */
 const STOP_GRACE_MS = 3_000;
 /** How long their clients then have to read the answer. */
@@ -31,6 +34,8 @@ const serve = async (overrides: Overrides): Promise<void> => {
   exitOnException(log);
   checkSocketPath(config.address);
   checkSocketPath(config.ttrpcAddress);
+  // What whoever started us left open is nothing for shims and runtimes; Node's own marking misses high numbers.
+  closeRange(3, FD_MAX, { cloexec: true });
 
   await using undo = new AsyncDisposableStack(); // what is open is closed in reverse, at a failed start too
   const stop = stopSignals(log);

@@ -9,7 +9,7 @@ import { shimProgram } from './shims/program.ts';
 import { runtimeInfo } from './shims/runtime-info.ts';
 import { ShimLogs } from './shims/shim-logs.ts';
 import { Shims } from './shims/shims.ts';
-import { Spares } from './shims/spares.ts';
+import { ShimStarter } from './shims/starter.ts';
 import { execTable } from './store/tables/execs.ts';
 import { intentTable } from './store/tables/intents.ts';
 import { shimTable } from './store/tables/shims.ts';
@@ -31,11 +31,11 @@ export const makeTasks: MakeTasks = (core) => {
     void work.catch((error: unknown) => log.error({ err: error }, `${what} failed`));
   const bootId = readBootId();
   const program = shimProgram();
-  const spares = new Spares({ program, count: config.tasks.spareShims, log });
+  const starter = new ShimStarter({ program, zygote: config.tasks.zygote, log });
   const table = shimTable(db);
   const tasks = taskTable(db);
   const shims = new Shims({
-    spares,
+    starter,
     program,
     state,
     address,
@@ -65,7 +65,6 @@ export const makeTasks: MakeTasks = (core) => {
     tombstones: tombstoneTable(db),
     shimTable: table,
     shims,
-    spares,
     shimLogs: new ShimLogs(log),
     fifos: new FifoHolds(),
     turns: new Turns(),
@@ -88,7 +87,7 @@ export const makeTasks: MakeTasks = (core) => {
     runtimeInfo: (request) => runtimeInfo(shims.parts, config.runtimes, request),
     dump: () => dump(parts),
     close: async () => {
-      spares.close();
+      starter.close();
       shims.close();
     },
   };

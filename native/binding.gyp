@@ -10,6 +10,7 @@
       'src/addon.cc',
       'src/descriptors.cc',
       'src/files.cc',
+      'src/fork.cc',
       'src/mounts.cc',
       'src/poller.cc',
       'src/process.cc',

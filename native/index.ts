@@ -56,6 +56,21 @@ export const getResourceLimit = (name: Resource): ResourceLimit => {
 export const setResourceLimit = (name: Resource, limit: ResourceLimit): void =>
   raw.setResourceLimit(resources[name], limit.soft, limit.hard);
 
+/**
+ * A copy of this process with everything that it has, in a session of its own: 'child' there, its process id here. Of
+ * threads only this one goes along: V8 must run with --single-threaded, nothing may be under way in the thread pool,
+ * and it must be called on the loop's turn for timers or immediates, not on that for descriptors. What is open is shared
+ * as after fork(2), but pollers are each process's own. A child's `Math.random` goes on as its parent's does.
+ */
+export const fork = (): number | 'child' => {
+  const pid = raw.fork();
+  if (pid > 0) return pid;
+  // Node has read its id for good, and at its end waits for threads that are not here.
+  Object.defineProperty(process, 'pid', { value: raw.processId(), enumerable: true, configurable: true });
+  process.once('exit', (code) => raw.exitNow(code & 0xff));
+  return 'child';
+};
+
 /** Now, in nanoseconds since 1970, as other programs read it. */
 export const nowNanos = (): bigint => raw.realtimeNanos();
 

@@ -17,6 +17,9 @@ export interface Raw {
   pidfdInfo(pidfd: number): readonly [number, number, number | undefined] | undefined;
   wait(type: number, id: number, peek: boolean): Pair | undefined;
   realtimeNanos(): bigint;
+  fork(): number;
+  processId(): number;
+  exitNow(status: number): never;
   execve(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): never;
 
   pipe(nonblocking: boolean): Pair;

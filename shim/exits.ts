@@ -79,6 +79,7 @@ export class Reaper implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    setSubreaper(false);
     diagnostics.unsubscribe('child_process', this.#onSpawn);
     process.off('SIGCHLD', this.#onChild);
     for (const watch of this.#watches.values()) watch.close();

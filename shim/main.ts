@@ -12,7 +12,10 @@ import { restoreOpenFilesLimit } from './limits.ts';
 import { resume } from './resume.ts';
 import { runSpare } from './spare.ts';
 import { start } from './start.ts';
+import { zygote } from './zygote.ts';
 
+/** Where a spare's socket is. Source: common/bootstrap.ts. */
+const CONTROL_FD = 3;
 /** Highest descriptor number for close_range(2). */
 const FD_MAX = 0xffff_ffff;
 
@@ -29,7 +32,13 @@ const main = async (flags: Flags): Promise<void> => {
     case 'spare':
       prepare();
       outlive();
-      return runSpare();
+      return runSpare(CONTROL_FD);
+    case 'zygote': {
+      prepare();
+      const control = await zygote();
+      outlive(); // we are a child of it now
+      return runSpare(control);
+    }
     case 'resume':
       prepare();
       outlive();

@@ -1,45 +1,60 @@
-import { writeFileSync } from 'node:fs';
-import net from 'node:net';
-import { type BindReply, type BindRequest, shimHash, shimPaths } from '../common/bootstrap.ts';
-import { codeOf, messageOf } from '../common/errdefs.ts';
+import { closeSync, writeFileSync } from 'node:fs';
+import {
+  type BindHello,
+  type BindReply,
+  type BindRequest,
+  SHIM_BINARY,
+  shimHash,
+  shimPaths,
+} from '../common/bootstrap.ts';
+import { codeOf, invalidArgument, messageOf } from '../common/errdefs.ts';
+import { Poller, receiveDescriptors, setNonblocking, writeNow } from '../native/index.ts';
 import { joinCgroup } from './cgroup/paths.ts';
 import { newLedger, readLedger } from './ledger.ts';
-import { resume } from './resume.ts';
-import { warmUp } from './warm-up.ts';
+import { type Descriptors, resume } from './resume.ts';
 
-/** Where a spare's socket is. Source: common/bootstrap.ts. */
-const CONTROL_FD = 3;
 /** Longest request line, bytes. */
-const REQUEST_BYTES_MAX = 64 << 10;
+const REQUEST_BYTES_MAX = 1 << 20;
+/** Descriptors in one message. Source: SCM_MAX_FD of Linux. */
+const MESSAGE_FDS_MAX = 253;
 
-/** Waits on descriptor 3 to be told whom to serve, and serves from then on. End of file before that: ends. */
-export const runSpare = async (): Promise<void> => {
-  const control = new net.Socket({ fd: CONTROL_FD, readable: true, writable: true });
-  control.on('error', () => undefined); // its other end is gone: the end of the stream says so
-  const wanted = new AbortController();
-  const warm = warmUp(wanted.signal);
-  const line = await readLine(control);
-  wanted.abort();
-  await warm; // a step is short
-  if (line === undefined) process.exit(0);
-  const reply = await bind(line).catch((error: unknown): BindReply => ({
+/** Waits on its control socket to be told whom to serve, and serves from then on. End of file before that: ends. */
+export const runSpare = async (controlFd: number): Promise<void> => {
+  setNonblocking(controlFd, true);
+  answer(controlFd, { pid: process.pid });
+  const request = await readRequest(controlFd);
+  if (request === undefined) process.exit(0);
+  const reply = await bind(request).catch((error: unknown): BindReply => ({
     code: codeOf(error),
     error: messageOf(error),
   }));
-  await new Promise<void>((resolve) => control.end(`${JSON.stringify(reply)}\n`, () => resolve()));
-  control.destroy();
+  answer(controlFd, reply);
+  closeSync(controlFd);
   if ('error' in reply) process.exit(1);
 };
 
-const bind = async (line: string): Promise<BindReply> => {
-  const { identity, shimCgroup, oomScoreAdj }: BindRequest = JSON.parse(line);
+const bind = async ({ line, fds }: Received): Promise<BindReply> => {
+  const { identity, shimCgroup, oomScoreAdj, descriptors }: BindRequest = JSON.parse(line);
+  if (descriptors.length !== fds.length) {
+    throw invalidArgument(`${descriptors.length} descriptors were announced and ${fds.length} came`);
+  }
+  // As containerd's own shim looks in a list of processes; Node cuts it to the room that there is.
+  process.title = `${SHIM_BINARY} -namespace ${identity.namespace} -id ${identity.id} -address ${identity.address}`;
   if (shimCgroup !== '') await joinCgroup(process.pid, shimCgroup);
   setOomScore(oomScoreAdj);
   const paths = shimPaths(identity.state, shimHash(identity));
   // What a shim that crashed has left is taken up, not written over.
   const earlier = readLedger(paths.ledger);
-  const { address } = await resume(earlier === undefined ? newLedger(identity) : { ...earlier, identity }, {});
+  const survivors: Descriptors = Object.fromEntries(descriptors.map((name, index) => [name, fds[index] ?? -1]));
+  const { address } = await resume(earlier === undefined ? newLedger(identity) : { ...earlier, identity }, survivors);
   return { address, pid: process.pid };
+};
+
+/** Nobody there to hear it is no reason not to serve: a daemon finds us by our socket. */
+const answer = (controlFd: number, message: BindHello | BindReply): void => {
+  try {
+    writeNow(controlFd, Buffer.from(`${JSON.stringify(message)}\n`));
+  } catch {}
 };
 
 /** Without the privilege to lower it the shim keeps the score that it has, which is no reason not to serve. */
@@ -49,18 +64,31 @@ const setOomScore = (score: number): void => {
   } catch {}
 };
 
-/** The first line of a stream; undefined if it ends before one is whole. */
-const readLine = (socket: net.Socket): Promise<string | undefined> => {
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  let text = '';
-  socket.setEncoding('utf8');
-  socket.on('data', (chunk: string) => {
-    text += chunk;
-    const end = text.indexOf('\n');
-    if (end >= 0) resolve(text.slice(0, end));
-    else if (text.length > REQUEST_BYTES_MAX) resolve(undefined);
+interface Received {
+  readonly line: string;
+  /** In the order in which they came. */
+  readonly fds: readonly number[];
+}
+
+/** The first line of a stream and all descriptors that came with it; undefined if it ends before one is whole. */
+const readRequest = (fd: number): Promise<Received | undefined> => {
+  const { promise, resolve } = Promise.withResolvers<Received | undefined>();
+  const chunks: Buffer[] = [];
+  const fds: number[] = [];
+  let length = 0;
+  const poller = new Poller(fd, { readable: true }, () => {
+    const message = receiveDescriptors(fd, REQUEST_BYTES_MAX, MESSAGE_FDS_MAX);
+    if (message === undefined) return;
+    const { data } = message;
+    fds.push(...message.fds);
+    chunks.push(data);
+    length += data.length;
+    const whole = data.at(-1) === NEWLINE;
+    if (!whole && data.length > 0 && length <= REQUEST_BYTES_MAX) return;
+    poller.close();
+    resolve(whole ? { line: Buffer.concat(chunks).toString('utf8'), fds } : undefined);
   });
-  socket.on('close', () => resolve(undefined));
-  socket.on('end', () => resolve(undefined));
   return promise;
 };
+
+const NEWLINE = 0x0a;

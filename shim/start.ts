@@ -111,10 +111,13 @@ const bootstrapParams = (stdin: Uint8Array, id: string): BootstrapParams | undef
 };
 
 /** The address of the group's shim. Of several that start at once, one binds; the others find it alive. */
-const running = async (identity: ShimIdentity, request: Omit<BindRequest, 'identity'>): Promise<string> => {
+const running = async (
+  identity: ShimIdentity,
+  request: Omit<BindRequest, 'identity' | 'descriptors'>,
+): Promise<string> => {
   const { socket } = shimPaths(identity.state, shimHash(identity));
   if (await accepts(socket)) return `unix://${socket}`;
-  const reply = await spawnServer({ identity, ...request });
+  const reply = await spawnServer({ identity, descriptors: [], ...request });
   if ('address' in reply) return reply.address;
   if (reply.code === codes.alreadyExists && (await accepts(socket))) return `unix://${socket}`;
   throw new CodedError(codes.unknown, reply.error);
@@ -147,9 +150,11 @@ const spawnServer = async (request: BindRequest): Promise<BindReply> => {
   let text = '';
   control.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
   control.on('error', () => undefined); // 'close' follows
-  control.on('close', () =>
-    text.includes('\n') ? answer(JSON.parse(text)) : reject(unavailable('the shim ended before it served')),
-  );
+  control.on('close', () => {
+    const [, reply = ''] = text.split('\n'); // the first line is its hello
+    if (reply === '') reject(unavailable('the shim ended before it served'));
+    else answer(JSON.parse(reply));
+  });
   child.on('error', reject);
   control.write(`${JSON.stringify(request)}\n`);
   return promise;

@@ -1,13 +1,12 @@
 import { closeSync } from 'node:fs';
 import net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShimIdentity } from '../common/bootstrap.ts';
 import { TtrpcClient } from '../common/ttrpc/client.ts';
 import { TtrpcServer } from '../common/ttrpc/server.ts';
 import { nowNanos, pidfdOpen, Poller, socketPair } from '../native/index.ts';
 import { TaskDefinition } from '../proto/gen/containerd/task/v2/task_v2.ts';
 import { taskEvents } from './events.ts';
-import { collectGarbage } from './garbage.ts';
+import { collectAll } from './garbage.ts';
 import { openIo } from './io/process-io.ts';
 import { newLedger } from './ledger.ts';
 import { Outbox } from './outbox.ts';
@@ -28,24 +27,20 @@ const NOBODY: ShimIdentity = {
   debug: false,
   stdio: 'fifo',
 };
-/** After so many ms without a word from the daemon this is a spare. */
-const QUIET_MS = 20;
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Has code compiled that a spare shim would otherwise compile while a client waits for its container (10–15 ms of a
+ * Has code loaded and compiled that a shim would otherwise compile while a client waits for its container (10–15 ms of a
  * create, measured): calls for a container that does not exist over a connection to ourselves, and a program that does
- * nothing. Touches no file. Stops between two steps once `signal` aborts: then somebody waits already.
+ * nothing. Touches no file, and leaves nothing open or under way between two steps.
  */
-export const warmUp = async (signal: AbortSignal): Promise<void> => {
-  // A shim that was started because there was no spare is told at once: it has nothing to warm up for.
-  await sleep(QUIET_MS, undefined, { signal }).catch(() => undefined);
+export async function* warmUp(): AsyncGenerator<void, void, void> {
   for (const step of [callOurselves, runNothing, openNothing]) {
-    if (signal.aborted) return;
     await step().catch(() => undefined); // nothing depends on it
+    yield;
   }
-  if (!signal.aborted) collectGarbage();
-};
+  collectAll();
+}
 
 const callOurselves = async (): Promise<void> => {
   const [ours, theirs] = socketPair('stream');

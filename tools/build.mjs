@@ -99,7 +99,7 @@ const bundle = async () => {
 };
 
 /** Flags for the shim's Node: fewer idle threads, and a heap that stays as small as its work. */
-const SHIM_NODE_FLAGS = '--v8-pool-size=0 --disable-sigusr1 --no-warnings --expose-gc';
+const SHIM_NODE_FLAGS = '--single-threaded --v8-pool-size=0 --disable-sigusr1 --no-warnings --expose-gc';
 
 /**
  * A launcher is a shell script that finds its own folder, drops what would slow Node down or change it, and becomes
@@ -153,13 +153,13 @@ const warmCaches = async () => {
   const place = mkdtempSync(join(tmpdir(), 'holdfast-build-'));
   const env = { ...process.env, NODE_COMPILE_CACHE: cache };
   try {
-    const shim = spawn(node, [...SHIM_NODE_FLAGS.split(' '), join(root, 'dist/shim.mjs'), 'spare'], {
+    const shim = spawn(node, [...SHIM_NODE_FLAGS.split(' '), join(root, 'dist/shim.mjs'), 'zygote'], {
       env,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
     spawnSync(join(root, 'bin/holdfast'), ['--version'], { stdio: 'ignore' });
     const config = join(place, 'config.toml');
-    writeFileSync(config, '[tasks]\nspare_shims = 0\n');
+    writeFileSync(config, '[tasks]\nzygote = false\n');
     const places = ['--address', join(place, 'sock'), '--root', join(place, 'root'), '--state', join(place, 'state')];
     const daemon = spawn(join(root, 'bin/holdfastd'), [...places, '--config', config], { env, stdio: 'ignore' });
     const ended = once(daemon, 'exit');

@@ -9,8 +9,8 @@ export interface ShimProgram {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Fewer idle threads, no signal that starts a debugger, no warnings into a container's log. */
-const NODE_FLAGS = ['--v8-pool-size=0', '--disable-sigusr1', '--no-warnings', '--expose-gc'];
+/** No threads but the main one, which alone survives a fork; no signal that starts a debugger, no warnings. */
+const NODE_FLAGS = ['--single-threaded', '--v8-pool-size=0', '--disable-sigusr1', '--no-warnings', '--expose-gc'];
 
 /** Resolved once: an installation that is replaced under us must not start shims of another version half-way. */
 export const shimProgram = (): ShimProgram => {

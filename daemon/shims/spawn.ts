@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { packAny, unpackAny } from '../../common/any.ts';
-import { type BindRequest, shimHash, type ShimIdentity } from '../../common/bootstrap.ts';
+import { shimHash, type ShimIdentity } from '../../common/bootstrap.ts';
 import { alreadyExists, codeOf, codes } from '../../common/errdefs.ts';
 import { Options } from '../../proto/gen/containerd/runc/v1/runc_options.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
@@ -10,14 +10,14 @@ import type { Connect } from './connect.ts';
 import { shimOomScore, type ShimProgram } from './program.ts';
 import { identify, type Shim } from './shim.ts';
 import { type ShimCommand, startShim } from './shim-command.ts';
-import type { Spares } from './spares.ts';
+import type { ShimStarter } from './starter.ts';
 import { isRuncShim } from './runtime-names.ts';
 
 const RUNC_OPTIONS = 'containerd.runc.v1.Options';
 
 /** Where the daemon is and how it runs shims. */
 export interface SpawnParts {
-  readonly spares: Spares;
+  readonly starter: ShimStarter;
   readonly program: ShimProgram;
   readonly state: string;
   readonly address: string;
@@ -45,13 +45,13 @@ export const ownShimKey = (parts: SpawnParts, namespace: string, group: string):
   shimHash({ address: parts.address, namespace, group });
 
 /**
- * Makes one of our own shims serve: a spare, or a fresh process. What an earlier process of this shim left in its ledger
+ * Makes one of our own shims serve. What an earlier process of this shim left in its ledger
  * it takes up. One that turns out to be alive is made use of.
  */
 export const bindShim = async (parts: SpawnParts, shim: Shim, shimCgroup: string): Promise<void> => {
-  const request: BindRequest = { identity: identityOf(parts, shim.row), shimCgroup, oomScoreAdj: shimOomScore() };
+  const request = { identity: identityOf(parts, shim.row), shimCgroup, oomScoreAdj: shimOomScore() };
   try {
-    const { address, pid } = await parts.spares.bind(request);
+    const { address, pid } = await parts.starter.bind(request);
     shim.serves({ address, version: 2, ...identify(pid) });
   } catch (error) {
     if (codeOf(error) !== codes.alreadyExists) throw error;

@@ -36,7 +36,6 @@ export const createTask = (
   const checkpoint = restorePath(container, request);
   return parts.turns.run(keyText(key), signal, async () => {
     if (visibleTask(parts, key) !== undefined) throw alreadyExists(`task ${key.id}`);
-    using _hold = parts.spares.hold();
     if (parts.tasks.get(key) !== undefined) await undoCreate(parts, key); // an earlier attempt could not be undone then
     const plan = planned(parts, key, container, request, options);
 

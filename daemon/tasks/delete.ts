@@ -4,7 +4,6 @@ import { nowNanos } from '../../native/index.ts';
 import type { DeleteResponse } from '../../proto/gen/containerd/task/v2/task_v2.ts';
 import { removeBundle } from '../shims/bundle.ts';
 import { callDeadlines } from '../shims/deadlines.ts';
-import { REFILL_DELETED_MS } from '../shims/spares.ts';
 import { deleteByCommand } from '../shims/shim-command.ts';
 import { commandOf } from '../shims/spawn.ts';
 import type { TaskKey, TaskRow } from '../store/tables/tasks.ts';
@@ -28,7 +27,6 @@ const UNHEARD_MS = 60_000;
 export const deleteTask = async (parts: TaskParts, key: TaskKey, signal: AbortSignal): Promise<Deleted> => {
   requireContainer(parts, key);
   return parts.turns.run(keyText(key), signal, async () => {
-    using _hold = parts.spares.hold(REFILL_DELETED_MS);
     const row = visibleTask(parts, key);
     const deleted = row === undefined ? revive(parts, initOf(key)) : await recordedDelete(parts, row);
     if (deleted === undefined) throw noTask(key.id);

@@ -4,7 +4,6 @@ import type { ContainerStore } from '../containers/store.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Shims } from '../shims/shims.ts';
 import type { ShimLogs } from '../shims/shim-logs.ts';
-import type { Spares } from '../shims/spares.ts';
 import type { Database } from '../store/database.ts';
 import type { ExecTable } from '../store/tables/execs.ts';
 import type { IntentTable } from '../store/tables/intents.ts';
@@ -28,7 +27,6 @@ export interface TaskParts {
   readonly tombstones: TombstoneTable;
   readonly shimTable: ShimTable;
   readonly shims: Shims;
-  readonly spares: Spares;
   readonly shimLogs: ShimLogs;
   readonly fifos: FifoHolds;
   readonly turns: Turns;

@@ -28,7 +28,6 @@ export const startProcess = (
     requireProcess(parts, key);
     const shim = shimOf(parts, task);
     const { id, execId } = key;
-    using _hold = parts.spares.hold();
     try {
       const { pid } = await shim.call('start', { id, execId }, { signal });
       started(parts, key, pid);

@@ -25,6 +25,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("setErrorFactory", Napi::Function::New<SetErrorFactory>(env, "setErrorFactory"));
   AddDescriptors(exports);
   AddFiles(exports);
+  AddFork(exports);
   AddMounts(exports);
   AddPoller(exports);
   AddProcess(exports);

@@ -140,6 +140,7 @@ void AddAsync(Napi::Object exports, const char* name) {
 // One for each topic; called once an environment.
 void AddDescriptors(Napi::Object exports);
 void AddFiles(Napi::Object exports);
+void AddFork(Napi::Object exports);
 void AddMounts(Napi::Object exports);
 void AddPoller(Napi::Object exports);
 void AddProcess(Napi::Object exports);

@@ -13,6 +13,7 @@
 
 #include "calls.h"
 #include "descriptor.h"
+#include "poller.h"
 
 namespace holdfast {
 
@@ -22,13 +23,15 @@ namespace {
 constexpr int kEventsMax = 64;
 
 struct Watch {
-  Watch(Descriptor watched, Napi::Function function)
+  Watch(Descriptor watched, uint32_t wanted, Napi::Function function)
       : fd(std::move(watched)),
+        events(wanted),
         callback(Napi::Persistent(function)),
         context(function.Env(), "holdfast.Poller") {}
 
   // A copy, so that the owner may close theirs.
   const Descriptor fd;
+  const uint32_t events;
   const Napi::FunctionReference callback;
   const Napi::AsyncContext context;
   // Keeps the loop, and so the process, going.
@@ -58,11 +61,8 @@ class Watches {
 
   Result<uint32_t> Start(Descriptor fd, uint32_t events, Napi::Function callback) {
     const uint32_t id = next_id_++;
-    epoll_event event{};
-    event.events = events;
-    event.data.u32 = id;
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event) < 0) return Failed("epoll_ctl");
-    watches_.emplace(id, std::make_shared<Watch>(std::move(fd), callback));
+    if (!Register(epoll_.get(), id, fd.get(), events)) return Failed("epoll_ctl");
+    watches_.emplace(id, std::make_shared<Watch>(std::move(fd), events, callback));
     CountReferences();
     return id;
   }
@@ -82,7 +82,25 @@ class Watches {
     CountReferences();
   }
 
+  // The epoll instance of before belongs to the parent: what is taken from it would be taken from the parent's watches.
+  bool Renew() {
+    const Descriptor fresh(epoll_create1(EPOLL_CLOEXEC));
+    if (!fresh.valid()) return false;
+    for (const auto& [id, watch] : watches_) {
+      if (!Register(fresh.get(), id, watch->fd.get(), watch->events)) return false;
+    }
+    // The same number, which libuv knows.
+    return dup3(fresh.get(), epoll_.get(), O_CLOEXEC) >= 0;
+  }
+
  private:
+  static bool Register(int epoll, uint32_t id, int fd, uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u32 = id;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+  }
+
   Watches(Napi::Env env, Descriptor epoll) : env_(env), epoll_(std::move(epoll)) {}
 
   void CountReferences() {
@@ -179,6 +197,11 @@ Napi::Value ReferenceWatch(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+bool RenewWatches(Napi::Env env) {
+  Watches* watches = env.GetInstanceData<Addon>()->watches;
+  return watches == nullptr || watches->Renew();
+}
 
 void AddPoller(Napi::Object exports) {
   const Napi::Env env = exports.Env();

@@ -8,6 +8,7 @@ import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import { must } from '../harness/exec.ts';
 import { Bed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
+import { zygotesOf } from '../harness/zygotes.ts';
 import { exitsOf, TaskWorld } from './tasks-harness.ts';
 
 // Moments at which an exit, a process or a whole container could be lost, or invented.
@@ -85,13 +86,14 @@ test('an exec that never ran does not get its container’s status', async (t) =
   await world.containers.delete({ id: 'c' });
 });
 
-test('a spare shim that hangs, or has just died, costs a create nothing but a moment', async (t) => {
+test('a zygote that hangs, or has just died, costs a create nothing but a moment', async (t) => {
   const world = await TaskWorld.start(t);
+  const current = (): Promise<number> => eventually(() => zygotesOf(world.daemon.pid)[0], { what: 'a zygote' });
   for (const signal of ['SIGSTOP', 'SIGKILL'] as const) {
-    const [spare] = await eventually(() => (sparesOf(world).length > 0 ? sparesOf(world) : undefined));
-    process.kill(spare ?? 0, signal);
+    const zygote = await current();
+    process.kill(zygote, signal);
     await world.run('c', ['true']);
-    if (signal === 'SIGSTOP') await eventually(() => !sparesOf(world).includes(spare ?? 0), { what: 'it to go' });
+    if (signal === 'SIGSTOP') await eventually(async () => (await current()) !== zygote, { what: 'it to go' });
     await world.remove('c');
   }
   await world.assertNoLeaks();
@@ -136,12 +138,6 @@ const fill = (path: string): void => {
 };
 
 const sleepers = (seconds: string): number => commands().filter((line) => line === `sleep\0${seconds}\0`).length;
-
-const sparesOf = ({ daemon }: TaskWorld): number[] =>
-  readdirSync('/proc').flatMap((pid) => {
-    const isSpare = textOf(pid, 'cmdline').endsWith('\0spare\0');
-    return isSpare && textOf(pid, 'stat').split(') ')[1]?.split(' ')[1] === String(daemon.pid) ? [Number(pid)] : [];
-  });
 
 const commands = (): string[] => readdirSync('/proc').map((pid) => textOf(pid, 'cmdline'));
 

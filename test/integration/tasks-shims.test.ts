@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codes } from '../../common/errdefs.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import { eventually } from '../harness/wait.ts';
+import { zygotesOf } from '../harness/zygotes.ts';
 import { GO_SHIM, TaskWorld } from './tasks-harness.ts';
 
-/** Process ids of spare shims that a process has started. */
-const spares = (parent: number): number[] =>
-  readdirSync('/proc').flatMap((pid) => {
-    try {
-      if (!/^\d+$/.test(pid) || !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0spare')) return [];
-      return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(parent)
-        ? [Number(pid)]
-        : [];
-    } catch {
-      return [];
-    }
-  });
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
 const alive = (pid: number): boolean => {
   try {
@@ -82,24 +73,50 @@ test('a shim that hangs costs its own container and no other', async (t) => {
   await world.assertNoLeaks();
 });
 
-test('a spare shim ends with its daemon, and one that was used is replaced', async (t) => {
+test('shims are forked from a zygote, which ends with its daemon; they do not', async (t) => {
   const world = await TaskWorld.start(t);
-  const { pid } = world.daemon;
-  await eventually(() => spares(pid).length === 1, { what: 'there is a spare' });
-  const [first = 0] = spares(pid);
+  const [first = 0] = await eventually(() => zygotesOf(world.daemon.pid).length === 1 && zygotesOf(world.daemon.pid));
   await world.run('c', ['sleep', '1000']);
-  assert.equal(world.shimPid('c'), first, 'the spare serves');
-  await eventually(() => spares(pid).some((one) => one !== first), { what: 'there is another' });
-  const [second = 0] = spares(pid).filter((one) => one !== first);
+  await world.run('d', ['sleep', '1000']);
+  const shims = [world.shimPid('c'), world.shimPid('d')];
+  assert.deepEqual(shims.map(parentOf), [first, first]);
+  assert.match(
+    readFileSync(`/proc/${shims[0]}/cmdline`, 'utf8'),
+    /^containerd-shim-holdfast-v1 -namespace \S+ -id c -add/,
+  );
   await world.kill();
-  await eventually(() => !alive(second), { what: 'the unused one has ended' });
-  assert.ok(alive(first));
+  await eventually(() => !alive(first), { what: 'the end of the zygote' });
+  assert.ok(shims.every(alive));
   await world.up();
+  assert.equal(await world.exec('c', 'x', ['true']), 0);
+  const [second = 0] = await eventually(() => zygotesOf(world.daemon.pid).length === 1 && zygotesOf(world.daemon.pid));
+  process.kill(second, 'SIGKILL');
+  await eventually(() => zygotesOf(world.daemon.pid).some((pid) => pid !== second), { what: 'another in its place' });
+  await Promise.all(['c', 'd'].map((id) => world.remove(id)));
+  await eventually(() => !shims.some(alive), { what: 'the end of the shims' });
+  await world.assertNoLeaks();
+});
+
+test('a shim whose zygote lives is no zombie once it has ended', async (t) => {
+  const world = await TaskWorld.start(t);
+  await world.run('c', ['sleep', '1000']);
+  const shim = world.shimPid('c');
+  const zygote = parentOf(shim);
+  await world.remove('c');
+  await eventually(() => !existsSync(`/proc/${shim}`), { what: 'its parent to reap it' });
+  assert.deepEqual(zygotesOf(world.daemon.pid), [zygote]);
+});
+
+test('without a zygote each shim is a process of its own', async (t) => {
+  const world = await TaskWorld.start(t, { config: '[tasks]\nzygote = false\n' });
+  await world.run('c', ['sleep', '1000']);
+  assert.equal(parentOf(world.shimPid('c')), world.daemon.pid);
+  assert.deepEqual(zygotesOf(world.daemon.pid), []);
   await world.remove('c');
   await world.assertNoLeaks();
 });
 
-test('many containers at once all start, with spares or without', async (t) => {
+test('many containers at once all start', async (t) => {
   const world = await TaskWorld.start(t);
   const ids = Array.from({ length: 12 }, (_, index) => `c${index}`);
   await Promise.all(ids.map((id) => world.run(id, ['sleep', '1000'])));

@@ -11,8 +11,8 @@ import { eventually } from '../harness/wait.ts';
 const bed = testBed();
 let side: Side;
 before(async () => {
-  // A spare is made when it is quiet, and its sockets would come and go in what is counted.
-  side = new Side(bed, await startHoldfast(bed, { config: '[tasks]\nspare_shims = 0\n' }));
+  // A zygote is made when it is quiet, and its sockets would come and go in what is counted.
+  side = new Side(bed, await startHoldfast(bed, { config: '[tasks]\nzygote = false\n' }));
 });
 
 test('no descriptor but 0 to 2 reaches the runtime, and no signal is ignored or blocked', async () => {
