@@ -76,6 +76,12 @@ export interface ShimPaths {
   readonly ledger: string;
   /** Events that the daemon has not acknowledged yet. */
   readonly outbox: string;
+  /**
+   * 0600; there once the shim has descriptors that no path leads to, such as a terminal's master. Whoever connects is
+   * sent copies of all of them, so that they outlive the shim: lines of JSON, each an array of names
+   * `<container>/<exec>/<name>` and sent with the descriptors in the same order, and then the end of the file.
+   */
+  readonly handout: string;
 }
 
 export const shimPaths = (state: string, hash: string): ShimPaths => {
@@ -85,6 +91,7 @@ export const shimPaths = (state: string, hash: string): ShimPaths => {
     socket: join(directory, 'sock'),
     ledger: join(directory, 'ledger.json'),
     outbox: join(directory, 'outbox'),
+    handout: join(directory, 'fds'),
   };
 };
 

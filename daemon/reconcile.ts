@@ -3,11 +3,12 @@ import type { Shim } from './shims/shim.ts';
 import type { Intent } from './store/tables/intents.ts';
 import type { TaskRow } from './store/tables/tasks.ts';
 import { finishDelete } from './tasks/delete.ts';
-import { initOf, keyText } from './tasks/keys.ts';
+import { initOf, keyText, type ProcessKey } from './tasks/keys.ts';
 import { loadShim, readExitRecords } from './tasks/load.ts';
 import type { TaskParts } from './tasks/parts.ts';
 import { sweep } from './tasks/sweep.ts';
 import { undoCreate } from './tasks/undo.ts';
+import type { ExecRow } from './store/tables/execs.ts';
 
 /** How long one shim, or one verb that a crash has cut, may keep the daemon from being ready, ms. It goes on after that. */
 const READY_MS_MAX = 10_000;
@@ -61,8 +62,11 @@ const forgetOtherBoots = (parts: TaskParts): void => {
 const takeUp = (parts: TaskParts, task: TaskRow): void => {
   parts.shimLogs.open(task.bundle, task);
   parts.db.transaction(() => readExitRecords(parts, task));
-  if (parts.tasks.get(task)?.exit === undefined) parts.fifos.hold(initOf(task), task.stdio);
-  for (const exec of parts.execs.ofTask(task)) if (exec.status === 'running') parts.fifos.hold(exec, exec.stdio);
+  const own = parts.shimTable.get(task.shim)?.binary === '';
+  const hold = (key: ProcessKey, row: TaskRow | ExecRow): void =>
+    parts.stdio.hold(key, row.stdio, { input: own && !row.stdinClosed });
+  if (parts.tasks.get(task)?.exit === undefined) hold(initOf(task), task);
+  for (const exec of parts.execs.ofTask(task)) if (exec.status === 'running') hold(exec, exec);
 };
 
 /** Undoes a create and finishes a delete that a crash has cut. Nobody was told of the one, somebody wanted the other. */

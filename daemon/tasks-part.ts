@@ -16,12 +16,13 @@ import { shimTable } from './store/tables/shims.ts';
 import { taskTable } from './store/tables/tasks.ts';
 import { tombstoneTable } from './store/tables/tombstones.ts';
 import { ExitWaiters } from './tasks/exits.ts';
-import { FifoHolds } from './tasks/fifo-holds.ts';
+import { StdioHolds } from './tasks/stdio-holds.ts';
 import { absorbEvent } from './tasks/intake.ts';
 import { recoverShim } from './tasks/lost.ts';
 import type { TaskParts } from './tasks/parts.ts';
 import { visibleTask } from './tasks/registry.ts';
 import { Turns } from './tasks/turns.ts';
+import { survivorsOf } from './tasks/keepsakes.ts';
 
 /** Puts together the part of the daemon that runs tasks, and begins to reconcile. */
 export const makeTasks: MakeTasks = (core) => {
@@ -51,6 +52,7 @@ export const makeTasks: MakeTasks = (core) => {
     events,
     connectMs: timeouts.shimLoadMs,
     shutdownMs: timeouts.shimShutdownMs,
+    survivors: (shim) => survivorsOf(parts, shim),
     onLost: (shim) => background('recovery of a shim', recoverShim(parts, shim)),
   });
   const parts: TaskParts = {
@@ -66,7 +68,7 @@ export const makeTasks: MakeTasks = (core) => {
     shimTable: table,
     shims,
     shimLogs: new ShimLogs(log),
-    fifos: new FifoHolds(),
+    stdio: new StdioHolds(),
     turns: new Turns(),
     exits: new ExitWaiters(),
     catchingUp: new Map(),
@@ -101,7 +103,7 @@ const dump = (parts: TaskParts): unknown => {
       shims: parts.shims.all().map((shim) => ({ ...shim.row, state: shim.describe })),
       turns: parts.turns.busy,
       waiting: parts.exits.count,
-      fifosHeld: parts.fifos.count,
+      stdioHeld: parts.stdio.count,
       bundles: join(parts.config.state, 'io.containerd.runtime.v2.task'),
     };
   } catch (error) {

@@ -108,8 +108,8 @@ export const reap = (
   return ended === undefined ? undefined : { pid: ended[0], exit: exitOf(ended[1]) };
 };
 
-/** A status as wait(2) packs it. */
-const exitOf = (status: number): ProcessExit =>
+/** Of a status as wait(2) and proc_pid_stat(5) pack it. */
+export const exitOf = (status: number): ProcessExit =>
   (status & 0x7f) === 0 ? { code: (status >> 8) & 0xff } : { signal: status & 0x7f, dumped: (status & 0x80) !== 0 };
 
 /**

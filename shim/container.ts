@@ -117,6 +117,10 @@ export class Container {
     await Promise.all([...this.#execs.values()].map((exec) => exec.closeIo()));
   }
 
+  get processes(): readonly Process[] {
+    return [this.init, ...this.#execs.values()];
+  }
+
   snapshot(): ContainerDocument {
     const execs = Object.fromEntries([...this.#execs].map(([execId, exec]) => [execId, exec.snapshot()]));
     return { ...this.init.snapshot(), execs };

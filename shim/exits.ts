@@ -3,7 +3,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
 import { isNotFound, notFound } from '../common/errdefs.ts';
 import { pidfdInfo, pidfdOpen, pidfdSend, Poller, type ProcessExit, reap, setSubreaper } from '../native/index.ts';
-import { type ProcessIdentity, startTimeOf } from './proc.ts';
+import { type ProcessIdentity, startTimeOf, zombieExit } from './proc.ts';
 
 /** How often, and how many ms apart, the kernel is asked for the status of a process that its parent has yet to reap. */
 const STATUS_TRIES = 50;
@@ -149,11 +149,14 @@ class Watch implements ProcessWatch {
     reap({ pid });
   }
 
-  /** A process that is not our child ends when its parent reaps it; a kernel from 6.15 on then tells us how it ended. */
+  /**
+   * A process that is not our child: its zombie tells how it ended until its parent reaps it, and a kernel from 6.15 on
+   * tells that afterwards too.
+   */
   #checkForeign(tries: number): void {
     this.#poller.close(); // it would report the same end over and over
     if (!this.#open) return;
-    const exit = pidfdInfo(this.#pidfd)?.exit;
+    const exit = zombieExit(this.identity) ?? pidfdInfo(this.#pidfd)?.exit;
     if (exit !== undefined || tries >= STATUS_TRIES) return this.#end(exit);
     setTimeout(() => this.#checkForeign(tries + 1), STATUS_RETRY_MS);
   }

@@ -35,14 +35,14 @@ export const claimDirectory = (paths: ShimPaths): number => {
   }
 };
 
-/** Binds the shim's socket, 0600 from the first moment. The directory must be claimed: what is there is stale. */
-export const bindSocket = (paths: ShimPaths): number => {
-  const bytes = Buffer.byteLength(paths.socket);
+/** Binds one of the shim's sockets, 0600 from the first moment. Its directory must be claimed: what is there is stale. */
+export const bindAt = (path: string): number => {
+  const bytes = Buffer.byteLength(path);
   if (bytes > SOCKET_PATH_BYTES_MAX) {
-    throw invalidArgument(`socket path ${paths.socket} has ${bytes} bytes, more than ${SOCKET_PATH_BYTES_MAX}`);
+    throw invalidArgument(`socket path ${path} has ${bytes} bytes, more than ${SOCKET_PATH_BYTES_MAX}`);
   }
-  rmSync(paths.socket, { force: true });
-  return listenUnix(paths.socket, { mode: 0o600, backlog: BACKLOG });
+  rmSync(path, { force: true });
+  return listenUnix(path, { mode: 0o600, backlog: BACKLOG });
 };
 
 /** Accepts connections on a listening descriptor; a peer that is neither root nor of our own uid is hung up on. */
@@ -61,8 +61,13 @@ export const acceptFrom = (fd: number, onConnection: (socket: net.Socket, peer: 
   return promise;
 };
 
-/** Node keeps a socket's descriptor to itself, except here. */
 const peerOf = (socket: net.Socket): Peer | undefined => {
+  const fd = descriptorOf(socket);
+  return fd === undefined ? undefined : peerCredentials(fd);
+};
+
+/** Node keeps a socket's descriptor to itself, except here; undefined: it is closed. */
+export const descriptorOf = (socket: net.Socket): number | undefined => {
   const { _handle } = socket as unknown as { _handle?: { fd?: number } };
-  return _handle?.fd === undefined || _handle.fd < 0 ? undefined : peerCredentials(_handle.fd);
+  return _handle?.fd === undefined || _handle.fd < 0 ? undefined : _handle.fd;
 };

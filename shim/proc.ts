@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { exitOf, type ProcessExit } from '../native/index.ts';
 
 /** A process that is meant for good: a pid alone may be somebody else's by tomorrow. */
 export interface ProcessIdentity {
@@ -16,6 +17,13 @@ export const startTimeOf = (pid: number): bigint | undefined => {
 
 /** The state letter of a process (`Z`: ended, not reaped yet); undefined if there is none of that pid. */
 export const stateOf = (pid: number): string | undefined => statFields(pid)?.[0];
+
+/** How a process ended that nobody has reaped yet; undefined if it has not ended, or is gone. Needs to be root. */
+export const zombieExit = ({ pid, startTime }: ProcessIdentity): ProcessExit | undefined => {
+  const fields = statFields(pid);
+  if (fields?.[0] !== 'Z' || fields[19] !== String(startTime) || fields[49] === undefined) return undefined;
+  return exitOf(Number(fields[49])); // field 52 of the file, as wait(2) would give it
+};
 
 /** Identity of the running kernel; pids and start times mean nothing under another. */
 export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

@@ -3,7 +3,7 @@ import type { ShimIdentity } from '../common/bootstrap.ts';
 import { exitStatus, nowNanos, type ProcessExit } from '../native/index.ts';
 import { taskEvents } from './events.ts';
 import type { Reaper, ProcessWatch } from './exits.ts';
-import { type ProcessIo, resumeIo } from './io/process-io.ts';
+import { type Fds, type ProcessIo, resumeIo } from './io/process-io.ts';
 import { ExitJournal, readExitRecord } from './journal.ts';
 import type { ProcessDocument } from './ledger.ts';
 import type { Log } from './log.ts';
@@ -108,6 +108,16 @@ export abstract class Process {
     } catch (error) {
       throw isNotFound(error) ? processFinished() : error;
     }
+  }
+
+  /** Descriptors of its stdio that another process would need from us, by name. */
+  get keepsakes(): Fds {
+    return this.io?.keepsakes ?? {};
+  }
+
+  /** All descriptors of its stdio. */
+  get descriptors(): Fds {
+    return this.io?.snapshot().fds ?? {};
   }
 
   resize(columns: number, rows: number): void {

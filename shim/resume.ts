@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { shimHash, shimPaths } from '../common/bootstrap.ts';
 import { TtrpcServer } from '../common/ttrpc/server.ts';
@@ -10,7 +10,7 @@ import { endShim } from './end.ts';
 import { Reaper } from './exits.ts';
 import { Forwarder } from './forward.ts';
 import type { ContainerDocument, Ledger } from './ledger.ts';
-import { acceptFrom, bindSocket, claimDirectory } from './listen.ts';
+import { acceptFrom, bindAt, claimDirectory } from './listen.ts';
 import { openLog } from './log.ts';
 import { Outbox } from './outbox.ts';
 import { bootId } from './proc.ts';
@@ -40,7 +40,7 @@ export const resume = async (ledger: Ledger, fds: Descriptors): Promise<LiveShim
   const hash = shimHash(identity);
   const paths = shimPaths(identity.state, hash);
   if (fds['lock'] === undefined) claimDirectory(paths);
-  const listener = fds['listen'] ?? bindSocket(paths);
+  const listener = fds['listen'] ?? bindAt(paths.socket);
 
   const reaper = new Reaper();
   const log = openLog(logDirectory(ledger), identity.debug);
@@ -56,6 +56,8 @@ export const resume = async (ledger: Ledger, fds: Descriptors): Promise<LiveShim
   // What the ledger knows of may not have reached the outbox; what is told during the adoption comes after it.
   for (const sequence of sequencesIn(ledger)) outbox.reserve(sequence);
   await adoptContainers(shim, ledger, fds);
+  closeUnused(shim, fds);
+  await shim.handout.offer();
   shim.save();
   outbox.begin();
 
@@ -75,6 +77,16 @@ const sequencesIn = ({ containers }: Ledger): bigint[] =>
   Object.values(containers)
     .flatMap((container) => [container, ...Object.values(container.execs)])
     .flatMap(({ exit }) => (exit === undefined ? [] : [BigInt(exit.sequence)]));
+
+/** What has survived of processes that have no use for it any more. */
+const closeUnused = (shim: Shim, fds: Descriptors): void => {
+  const used = new Set(
+    [...shim.containers.values()]
+      .flatMap(({ processes }) => processes)
+      .flatMap(({ descriptors }) => Object.values(descriptors)),
+  );
+  for (const [name, fd] of Object.entries(fds)) if (name.includes('/') && !used.has(fd)) closeSync(fd);
+};
 
 /** Another boot: none of the processes is left, and the tasks are gone, as containerd has it. */
 const adoptContainers = async (shim: Shim, ledger: Ledger, fds: Descriptors): Promise<void> => {

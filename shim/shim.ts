@@ -7,6 +7,7 @@ import type { CreateTaskRequest, ExecProcessRequest } from '../proto/gen/contain
 import { Container } from './container.ts';
 import { taskEvents } from './events.ts';
 import { collectGarbage } from './garbage.ts';
+import { Handout } from './handout.ts';
 import { type ContainerDocument, type Ledger, type TombstoneDocument, writeLedger } from './ledger.ts';
 import { runtimeOptions } from './options.ts';
 import type { Exit, ShimParts, Stdio } from './process.ts';
@@ -34,6 +35,7 @@ export type Deleted = Exit & { readonly pid: number };
 export class Shim {
   readonly parts: ShimParts;
   readonly containers = new Map<string, Container>();
+  readonly handout: Handout;
   readonly #ledger: Ledger;
   readonly #paths: ShimPaths;
   /** Containers that are in the ledger but not at our hands: being created, or not taken up yet. */
@@ -49,6 +51,7 @@ export class Shim {
     this.#pending = new Map(Object.entries(ledger.containers));
     this.#tombstones = new Map(Object.entries(ledger.tombstones));
     this.parts = { ...parts, save: () => this.keep() };
+    this.handout = new Handout({ path: paths.handout, descriptors: () => this.#keepsakes(), log: parts.log });
   }
 
   /** The container of that id; NotFound in the words of containerd's shim. */
@@ -94,6 +97,7 @@ export class Shim {
       const { pid } = container.init;
       this.#publish(taskEvents.create({ containerId: id, bundle, rootfs: request.rootfs, io: stdio, checkpoint, pid }));
       container.init.begin();
+      await this.handout.offer();
       return container;
     });
   }
@@ -101,7 +105,9 @@ export class Shim {
   start(id: string, execId: string, signal: AbortSignal): Promise<number> {
     return this.turn(turnKey(id, execId), signal, async () => {
       using patient = delayed(signal, START_GRACE_MS);
-      return await this.container(id).process(execId).start(patient.signal);
+      const pid = await this.container(id).process(execId).start(patient.signal);
+      await this.handout.offer();
+      return pid;
     });
   }
 
@@ -142,6 +148,16 @@ export class Shim {
         this.#tidying = setTimeout(collectGarbage, TIDY_MS).unref();
       }
     });
+  }
+
+  #keepsakes(): Record<string, number> {
+    const found: Record<string, number> = {};
+    for (const { processes } of this.containers.values()) {
+      for (const { id, execId, keepsakes } of processes) {
+        for (const [name, fd] of Object.entries(keepsakes)) found[`${id}/${execId}/${name}`] = fd;
+      }
+    }
+    return found;
   }
 
   save(): void {

@@ -47,7 +47,7 @@ const callOurselves = async (): Promise<void> => {
   const outbox = new Outbox({ path: '/dev/null', log: silent, forward: async () => undefined });
   using reaper = new Reaper();
   const parts = { identity: NOBODY, log: silent, outbox, reaper, background: () => undefined };
-  const paths = { directory: '/nonexistent', socket: '', ledger: '/nonexistent/ledger', outbox: '' };
+  const paths = { directory: '/nonexistent', socket: '', ledger: '/nonexistent/ledger', outbox: '', handout: '' };
   const shim = new Shim(newLedger(NOBODY), paths, parts);
   const server = new TtrpcServer().serve(TaskDefinition, taskService({ shim, shutdown: () => undefined }));
   server.accept(new net.Socket({ fd: theirs }));

@@ -9,6 +9,7 @@ import type { Database } from '../store/database.ts';
 import type { ShimRow, ShimTable } from '../store/tables/shims.ts';
 import type { TaskKey, TaskTable } from '../store/tables/tasks.ts';
 import { Shim } from './shim.ts';
+import type { Survivors } from './shim-control.ts';
 import { bindShim, type SpawnParts, startForeignShim } from './spawn.ts';
 
 /** How long a shim that was told to end may take; it waits only until we have taken in its last events, ms. */
@@ -21,6 +22,8 @@ export interface ShimsOptions extends SpawnParts {
   readonly events: EventLog;
   readonly connectMs: number;
   readonly shutdownMs: number;
+  /** What has been kept of a shim that is gone, for the one in its place. */
+  readonly survivors: (shim: Shim) => Survivors;
   /** A shim has ended though nobody asked it to; calls to it wait for what is made of it. */
   readonly onLost: (shim: Shim) => void;
 }
@@ -75,7 +78,7 @@ export class Shims {
   adopt(shim: Shim): Promise<void> {
     return this.#turns.run(shim.key, async () => {
       if (this.#live.get(shim.key) !== shim || shim.dismissed) return;
-      await bindShim(this.parts, shim, '');
+      await bindShim(this.parts, shim, '', this.parts.survivors(shim));
       this.#write(shim);
     });
   }

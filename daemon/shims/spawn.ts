@@ -10,6 +10,7 @@ import type { Connect } from './connect.ts';
 import { shimOomScore, type ShimProgram } from './program.ts';
 import { identify, type Shim } from './shim.ts';
 import { type ShimCommand, startShim } from './shim-command.ts';
+import type { Survivors } from './shim-control.ts';
 import type { ShimStarter } from './starter.ts';
 import { isRuncShim } from './runtime-names.ts';
 
@@ -48,10 +49,15 @@ export const ownShimKey = (parts: SpawnParts, namespace: string, group: string):
  * Makes one of our own shims serve. What an earlier process of this shim left in its ledger
  * it takes up. One that turns out to be alive is made use of.
  */
-export const bindShim = async (parts: SpawnParts, shim: Shim, shimCgroup: string): Promise<void> => {
+export const bindShim = async (
+  parts: SpawnParts,
+  shim: Shim,
+  shimCgroup: string,
+  survivors: Survivors = {},
+): Promise<void> => {
   const request = { identity: identityOf(parts, shim.row), shimCgroup, oomScoreAdj: shimOomScore() };
   try {
-    const { address, pid } = await parts.starter.bind(request);
+    const { address, pid } = await parts.starter.bind(request, survivors);
     shim.serves({ address, version: 2, ...identify(pid) });
   } catch (error) {
     if (codeOf(error) !== codes.alreadyExists) throw error;

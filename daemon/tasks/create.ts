@@ -18,6 +18,7 @@ import type { TaskParts } from './parts.ts';
 import { requireContainer, visibleTask } from './registry.ts';
 import { undoCreate } from './undo.ts';
 import { watchForeign } from './watch-foreign.ts';
+import { keepHandout } from './keepsakes.ts';
 
 const RUNC_OPTIONS = 'containerd.runc.v1.Options';
 
@@ -46,7 +47,8 @@ export const createTask = (
     const pid = await createInShim(shim, key, { request, plan, checkpoint, signal });
     finish(parts, key, pid);
     undo.move();
-    if (parts.tasks.get(key)?.exit === undefined) parts.fifos.hold(initOf(key), plan.stdio);
+    if (parts.tasks.get(key)?.exit === undefined) parts.stdio.hold(initOf(key), plan.stdio, { input: shim.own });
+    await keepHandout(parts, shim);
     if (!shim.own) watchForeign(parts, shim, initOf(key));
     return { pid };
   });
@@ -112,6 +114,7 @@ const begin = (parts: TaskParts, key: TaskKey, { row, bundle, stdio }: Plan): vo
       status: 'creating',
       pid: 0,
       stdio,
+      stdinClosed: false,
       exit: undefined,
       announced: false,
       changedAt: nowNanos(),

@@ -67,10 +67,10 @@ export const forgetTask = (parts: TaskParts, row: TaskRow, deleted: Deleted): vo
     parts.intents.clear(row);
     parts.tombstones.put(initOf(row), deleted);
   });
-  parts.fifos.release(initOf(row));
+  parts.stdio.release(initOf(row));
   parts.exits.settle(initOf(row), deleted);
   for (const exec of execs) {
-    parts.fifos.release(exec);
+    parts.stdio.release(exec);
     // One that never ran has no status of its own, and must not get the container's.
     parts.exits.settle(exec, exec.exit ?? { status: UNKNOWN_STATUS, exitedAt: deleted.exitedAt });
   }
@@ -94,7 +94,7 @@ export const deleteExec = async (parts: TaskParts, key: ProcessKey, signal: Abor
       parts.execs.remove(key);
       parts.tombstones.put(key, deleted);
     });
-    parts.fifos.release(key);
+    parts.stdio.release(key);
     parts.exits.settle(key, deleted);
     settleTombstone(parts, key, signal);
     return deleted;

@@ -31,7 +31,7 @@ export const addExec = (
     const begun = parts.execs.get(key) === undefined;
     if (begun) {
       const unborn = { status: 'adding', pid: 0, exit: undefined, announced: false } as const;
-      parts.db.transaction(() => parts.execs.put({ ...key, ...unborn, stdio }));
+      parts.db.transaction(() => parts.execs.put({ ...key, ...unborn, stdio, stdinClosed: false }));
     }
     try {
       const call = { id: key.id, execId: key.execId, ...stdio, spec };

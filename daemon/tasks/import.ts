@@ -37,7 +37,18 @@ export const importTask = async (parts: TaskParts, key: TaskKey, bundle: string)
     // Whether its exit was published nobody knows; a repeat would harm clients that have dealt with it.
     const announced = exit !== undefined;
     parts.db.transaction(() =>
-      parts.tasks.insert({ ...key, shim: row.key, bundle, status, pid, stdio, exit, announced, changedAt: nowNanos() }),
+      parts.tasks.insert({
+        ...key,
+        shim: row.key,
+        bundle,
+        status,
+        pid,
+        stdio,
+        stdinClosed: true, // not known; a writer of ours could keep it open for ever
+        exit,
+        announced,
+        changedAt: nowNanos(),
+      }),
     );
     parts.log.warn({ ...key, pid, status }, 'task without a row was taken in');
     return true;

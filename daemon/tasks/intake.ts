@@ -16,7 +16,7 @@ import { initOf, type ProcessKey } from './keys.ts';
 import type { TaskParts } from './parts.ts';
 import { nextExecStatus, nextTaskStatus } from './status.ts';
 
-export type IntakeParts = Pick<TaskParts, 'tasks' | 'execs' | 'shimTable' | 'exits' | 'fifos'>;
+export type IntakeParts = Pick<TaskParts, 'tasks' | 'execs' | 'shimTable' | 'exits' | 'stdio'>;
 
 /**
  * What a shim's event changes in our rows, in the transaction that puts it into the event log. False: we have published
@@ -71,7 +71,7 @@ export const recordExit = (parts: IntakeParts, row: TaskRow | ExecRow, exit: Exi
     parts.tasks.update(row, { status, exit: known, announced: row.announced || announced, changedAt: known.exitedAt });
   }
   const key: ProcessKey = 'execId' in row ? row : initOf(row);
-  parts.fifos.release(key);
+  parts.stdio.release(key);
   // After the commit: who is woken looks at the rows.
   queueMicrotask(() => parts.exits.settle(key, known));
 };

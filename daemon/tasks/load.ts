@@ -13,6 +13,7 @@ import { initOf, type ProcessKey } from './keys.ts';
 import { recoverShim } from './lost.ts';
 import type { TaskParts } from './parts.ts';
 import { watchForeign } from './watch-foreign.ts';
+import { keepHandout } from './keepsakes.ts';
 
 /**
  * Makes a shim of before our start useful again. Our own is not called for it, unless it has something to tell us: that
@@ -24,6 +25,7 @@ export const loadShim = async (parts: TaskParts, shim: Shim): Promise<void> => {
   try {
     if (shim.row.pid === 0) await findUnwritten(parts, shim);
     else shim.serves(shim.row);
+    parts.background('keeping what a shim hands out', keepHandout(parts, shim));
   } catch (error) {
     if (!isNotFound(error)) throw error;
     await recoverShim(parts, shim);

@@ -13,6 +13,7 @@ import { announceExit, appendDeleted } from './announce.ts';
 import { forgetTask } from './delete.ts';
 import { initOf } from './keys.ts';
 import type { TaskParts } from './parts.ts';
+import { keepHandout } from './keepsakes.ts';
 
 /** Between two attempts to adopt, ms; doubled from the one to the other. */
 const RETRY_MS_MIN = 100;
@@ -41,6 +42,7 @@ const adopt = async (parts: TaskParts, shim: Shim): Promise<void> => {
     try {
       await parts.shims.adopt(shim);
       parts.log.info({ shim: shim.key, pid: shim.row.pid, tries }, 'shim adopted');
+      await keepHandout(parts, shim);
       return;
     } catch (error) {
       parts.log.error({ shim: shim.key, tries, err: messageOf(error) }, 'shim cannot be adopted');

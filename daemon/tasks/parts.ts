@@ -11,7 +11,7 @@ import type { ShimTable } from '../store/tables/shims.ts';
 import type { TaskTable } from '../store/tables/tasks.ts';
 import type { TombstoneTable } from '../store/tables/tombstones.ts';
 import type { ExitWaiters } from './exits.ts';
-import type { FifoHolds } from './fifo-holds.ts';
+import type { StdioHolds } from './stdio-holds.ts';
 import type { Turns } from './turns.ts';
 
 /** What the verbs work with. */
@@ -28,7 +28,7 @@ export interface TaskParts {
   readonly shimTable: ShimTable;
   readonly shims: Shims;
   readonly shimLogs: ShimLogs;
-  readonly fifos: FifoHolds;
+  readonly stdio: StdioHolds;
   readonly turns: Turns;
   readonly exits: ExitWaiters;
   /** By shim: until it resolves, the rows of its tasks may lag behind what happened while we were away. */

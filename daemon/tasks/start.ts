@@ -9,6 +9,7 @@ import type { TaskParts } from './parts.ts';
 import { requireProcess, requireTask, shimOf } from './registry.ts';
 import { nextExecStatus, nextTaskStatus } from './status.ts';
 import { watchForeign } from './watch-foreign.ts';
+import { keepHandout } from './keepsakes.ts';
 
 /** Exit status of a process that never ran. */
 const NEVER_RAN_STATUS = 255;
@@ -29,8 +30,12 @@ export const startProcess = (
     const shim = shimOf(parts, task);
     const { id, execId } = key;
     try {
-      const { pid } = await shim.call('start', { id, execId }, { signal });
-      started(parts, key, pid);
+      const { pid } = await shim.call('start', { id, execId }, { signal }).catch((error: unknown) => {
+        if (!shim.own || codeOf(error) !== codes.unavailable) throw error;
+        return startedUnderLoss(parts, shim, key, error);
+      });
+      started(parts, shim, key, pid);
+      await keepHandout(parts, shim);
       if (!shim.own && execId !== '') watchForeign(parts, shim, key);
       return { pid };
     } catch (error) {
@@ -41,14 +46,26 @@ export const startProcess = (
   });
 };
 
+/** The shim has died under a start. The one in its place knows whether the runtime had started the process by then. */
+const startedUnderLoss = async (
+  parts: TaskParts,
+  shim: Shim,
+  { id, execId }: ProcessKey,
+  cause: unknown,
+): Promise<{ readonly pid: number }> => {
+  const state = await shim.call('state', { id, execId }, { timeoutMs: parts.config.timeouts.taskStateMs });
+  if (state.pid === 0 || state.status === Status.CREATED) throw cause;
+  return state;
+};
+
 /** Its event says the same, and may have come first; or even that of its end. */
-const started = (parts: TaskParts, key: ProcessKey, pid: number): void =>
+const started = (parts: TaskParts, shim: Shim, key: ProcessKey, pid: number): void =>
   parts.db.transaction(() => {
     if (key.execId !== '') {
       const exec = parts.execs.get(key);
       if (exec === undefined) return;
       parts.execs.update(exec, { status: nextExecStatus(exec.status, 'start'), pid: exec.pid || pid });
-      if (exec.exit === undefined) parts.fifos.hold(key, exec.stdio);
+      if (exec.exit === undefined) parts.stdio.hold(key, exec.stdio, { input: shim.own && !exec.stdinClosed });
       return;
     }
     const task = parts.tasks.get(key);

@@ -19,7 +19,13 @@ export const resizePty = async (
 /** Ends a process's input, once those who write to it have closed theirs. */
 export const closeStdin = async (parts: TaskParts, key: ProcessKey, signal: AbortSignal): Promise<void> => {
   const task = requireTask(parts, key);
-  requireProcess(parts, key);
+  const row = requireProcess(parts, key);
+  // Before anybody does it: a daemon that comes after us must not hold the input open.
+  parts.db.transaction(() => {
+    if ('execId' in row) parts.execs.update(row, { stdinClosed: true });
+    else parts.tasks.update(row, { stdinClosed: true });
+  });
+  parts.stdio.closeInput(key);
   const request = { id: key.id, execId: key.execId, stdin: true };
   await shimOf(parts, task).call('closeIO', request, { timeoutMs: callDeadlines.closeIoMs, signal });
 };

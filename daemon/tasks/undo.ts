@@ -20,7 +20,7 @@ export const undoCreate = async (parts: TaskParts, key: TaskKey): Promise<void> 
     if (!(await deletedByShim(parts, row))) await deletedByOthers(parts, row);
     await removeCgroups(row.bundle);
     parts.shimLogs.close(row.bundle);
-    parts.fifos.release(initOf(key));
+    parts.stdio.release(initOf(key));
     await removeBundle(parts.config, row.bundle);
   } catch (error) {
     parts.log.error({ ...key, err: error }, 'what was left of a create cannot be removed now');

@@ -47,6 +47,8 @@ export interface IoDocument {
 }
 
 export interface ProcessIo {
+  /** What could not be opened again if this process were to end, and is still needed. */
+  readonly keepsakes: Fds;
   /** What the runtime gets as descriptors 0–2; with a terminal /dev/null each. */
   readonly stdio: readonly [number, number, number];
   /** For the runtime's --console-socket; undefined without a terminal. */

@@ -9,6 +9,10 @@ export interface Stream {
   close(): Promise<void>;
 }
 
+/** All but our writer of an input FIFO, which a path leads to. */
+export const withoutInputWriter = (fds: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(fds).filter(([name]) => name !== 'stdin.write'));
+
 /** Those of some named descriptors that are there. */
 export const present = (fds: Readonly<Record<string, number | undefined>>): Record<string, number> => {
   const found: Record<string, number> = {};

@@ -9,7 +9,7 @@ import { isRelayed, openFile, openInput, openOutput, type OutputPlace } from './
 import { FifoOutput } from './output.ts';
 import type { Fds, IoDocument, IoRequest, ProcessIo } from './process-io.ts';
 import { fifoSink, fileSink, nullSink, type Sink } from './sinks.ts';
-import { prefixed, type Stream, unprefixed } from './stream.ts';
+import { prefixed, type Stream, unprefixed, withoutInputWriter } from './stream.ts';
 import { placeOf } from './uri.ts';
 import { within } from '../within.ts';
 
@@ -107,6 +107,11 @@ export class StreamsIo implements ProcessIo {
     this.#closeEnds();
     await Promise.all(this.#streams.map((stream) => stream.close()));
     await this.#logger?.close();
+  }
+
+  get keepsakes(): Fds {
+    const { relayed, released } = this.#document;
+    return relayed && !released ? withoutInputWriter(this.snapshot().fds) : {};
   }
 
   snapshot(): { readonly document: IoDocument; readonly fds: Fds } {

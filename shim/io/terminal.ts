@@ -12,7 +12,7 @@ import { openNull, openSink, type OutputPlace } from './open.ts';
 import type { Fds, IoDocument, IoRequest, ProcessIo } from './process-io.ts';
 import { loggerSink, type Sink } from './sinks.ts';
 import { documentOf, resumeSink } from './streams.ts';
-import { prefixed, type Stream, unprefixed } from './stream.ts';
+import { prefixed, type Stream, unprefixed, withoutInputWriter } from './stream.ts';
 import { placeOf } from './uri.ts';
 
 type Input = Stream & { closeStdin?(): void };
@@ -136,6 +136,10 @@ export class TerminalIo implements ProcessIo {
     await attached?.output.close();
     if (waiting !== undefined) closeWaiting(waiting);
     await this.#logger?.close();
+  }
+
+  get keepsakes(): Fds {
+    return this.#document.released ? {} : withoutInputWriter(this.snapshot().fds);
   }
 
   snapshot(): { readonly document: IoDocument; readonly fds: Fds } {

@@ -11,7 +11,7 @@ import { execTable } from '../../daemon/store/tables/execs.ts';
 import { shimTable } from '../../daemon/store/tables/shims.ts';
 import { type TaskRow, taskTable } from '../../daemon/store/tables/tasks.ts';
 import { ExitWaiters } from '../../daemon/tasks/exits.ts';
-import { FifoHolds } from '../../daemon/tasks/fifo-holds.ts';
+import { StdioHolds } from '../../daemon/tasks/stdio-holds.ts';
 import { absorbEvent, type IntakeParts } from '../../daemon/tasks/intake.ts';
 import { TaskExit } from '../../proto/gen/containerd/events/event_payloads.ts';
 
@@ -35,7 +35,7 @@ export const openRows = async (): Promise<Rows> => {
     execs: execTable(db),
     shimTable: shimTable(db),
     exits: new ExitWaiters(),
-    fifos: new FifoHolds(),
+    stdio: new StdioHolds(),
   };
   const shim = { namespace: 'n', id: 'c', group: 'c', address: '', version: 2, pid: 0, startTime: 0n, bootId: 'b' };
   db.transaction(() => {
@@ -64,6 +64,7 @@ export const taskRow = (change: Partial<TaskRow> = {}): TaskRow => ({
   status: 'created',
   pid: 10,
   stdio: { stdin: '', stdout: '', stderr: '', terminal: false },
+  stdinClosed: false,
   exit: undefined,
   announced: false,
   changedAt: 1n,

@@ -27,6 +27,7 @@ CREATE TABLE tasks (
   stdout      TEXT    NOT NULL,
   stderr      TEXT    NOT NULL,
   terminal    INTEGER NOT NULL,
+  stdin_closed INTEGER NOT NULL, -- 1: the end of the input has been asked for
   exit_status INTEGER,          -- NULL: it has not ended
   exited_at   INTEGER,
   announced   INTEGER NOT NULL, -- 1: its exit is in the event log
@@ -44,6 +45,7 @@ CREATE TABLE execs (
   stdout      TEXT    NOT NULL,
   stderr      TEXT    NOT NULL,
   terminal    INTEGER NOT NULL,
+  stdin_closed INTEGER NOT NULL, -- 1: the end of the input has been asked for
   exit_status INTEGER,
   exited_at   INTEGER,
   announced   INTEGER NOT NULL,

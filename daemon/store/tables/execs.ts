@@ -13,12 +13,14 @@ export interface ExecRow extends ExecKey {
   readonly status: ExecStatus;
   readonly pid: number;
   readonly stdio: Stdio;
+  /** The end of the input has been asked for. */
+  readonly stdinClosed: boolean;
   readonly exit: Exit | undefined;
   /** The exit is in the event log. */
   readonly announced: boolean;
 }
 
-export type ExecChange = Partial<Pick<ExecRow, 'status' | 'pid' | 'exit' | 'announced' | 'stdio'>>;
+export type ExecChange = Partial<Pick<ExecRow, 'status' | 'pid' | 'exit' | 'announced' | 'stdio' | 'stdinClosed'>>;
 
 /** Methods that write are called inside a transaction. */
 export interface ExecTable {
@@ -72,11 +74,12 @@ const prepare = ({ sql }: Database) => ({
   ofTask: sql.prepare<[string, string], Raw>('SELECT * FROM execs WHERE namespace = ? AND task = ? ORDER BY id'),
   put: sql.prepare<[object]>(
     `INSERT OR REPLACE INTO execs VALUES (
-       :namespace, :task, :id, :status, :pid, :stdin, :stdout, :stderr, :terminal, :exitStatus, :exitedAt, :announced)`,
+       :namespace, :task, :id, :status, :pid, :stdin, :stdout, :stderr, :terminal, :stdinClosed,
+       :exitStatus, :exitedAt, :announced)`,
   ),
   update: sql.prepare<[object]>(
     `UPDATE execs SET status = :status, pid = :pid, stdin = :stdin, stdout = :stdout, stderr = :stderr,
-       terminal = :terminal, exit_status = :exitStatus, exited_at = :exitedAt, announced = :announced
+       terminal = :terminal, stdin_closed = :stdinClosed, exit_status = :exitStatus, exited_at = :exitedAt, announced = :announced
      WHERE namespace = :namespace AND task = :task AND id = :id`,
   ),
   remove: sql.prepare<[string, string, string]>('DELETE FROM execs WHERE namespace = ? AND task = ? AND id = ?'),

@@ -33,6 +33,8 @@ export interface TaskRow extends TaskKey {
   /** 0: there is no process yet. */
   readonly pid: number;
   readonly stdio: Stdio;
+  /** The end of the input has been asked for. */
+  readonly stdinClosed: boolean;
   readonly exit: Exit | undefined;
   /** The exit is in the event log. */
   readonly announced: boolean;
@@ -41,7 +43,9 @@ export interface TaskRow extends TaskKey {
 }
 
 /** What may change of a row. */
-export type TaskChange = Partial<Pick<TaskRow, 'status' | 'pid' | 'exit' | 'announced' | 'changedAt' | 'stdio'>>;
+export type TaskChange = Partial<
+  Pick<TaskRow, 'status' | 'pid' | 'exit' | 'announced' | 'changedAt' | 'stdio' | 'stdinClosed'>
+>;
 
 /** Methods that write are called inside a transaction. */
 export interface TaskTable {
@@ -61,6 +65,7 @@ export interface RawProcess {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: bigint;
+  readonly stdin_closed: bigint;
   readonly exit_status: bigint | null;
   readonly exited_at: bigint | null;
   readonly announced: bigint;
@@ -94,6 +99,7 @@ export const taskTable = (db: Database): TaskTable => {
 export const processFromRaw = (raw: RawProcess) => ({
   pid: Number(raw.pid),
   stdio: { stdin: raw.stdin, stdout: raw.stdout, stderr: raw.stderr, terminal: raw.terminal !== 0n },
+  stdinClosed: raw.stdin_closed !== 0n,
   exit:
     raw.exit_status === null || raw.exited_at === null
       ? undefined
@@ -101,10 +107,11 @@ export const processFromRaw = (raw: RawProcess) => ({
   announced: raw.announced !== 0n,
 });
 
-export const processColumns = (row: Pick<TaskRow, 'pid' | 'stdio' | 'exit' | 'announced'>) => ({
+export const processColumns = (row: Pick<TaskRow, 'pid' | 'stdio' | 'stdinClosed' | 'exit' | 'announced'>) => ({
   pid: row.pid,
   ...row.stdio,
   terminal: row.stdio.terminal ? 1 : 0,
+  stdinClosed: row.stdinClosed ? 1 : 0,
   exitStatus: row.exit?.status ?? null,
   exitedAt: row.exit?.exitedAt ?? null,
   announced: row.announced ? 1 : 0,
@@ -137,12 +144,12 @@ const prepare = ({ sql }: Database) => ({
   ofShim: sql.prepare<[string], Raw>('SELECT * FROM tasks WHERE shim = ? ORDER BY namespace, id'),
   insert: sql.prepare<[object]>(
     `INSERT INTO tasks VALUES (
-       :namespace, :id, :shim, :bundle, :status, :pid, :stdin, :stdout, :stderr, :terminal,
+       :namespace, :id, :shim, :bundle, :status, :pid, :stdin, :stdout, :stderr, :terminal, :stdinClosed,
        :exitStatus, :exitedAt, :announced, :changedAt)`,
   ),
   update: sql.prepare<[object]>(
     `UPDATE tasks SET shim = :shim, status = :status, pid = :pid, stdin = :stdin, stdout = :stdout, stderr = :stderr,
-       terminal = :terminal, exit_status = :exitStatus, exited_at = :exitedAt, announced = :announced,
+       terminal = :terminal, stdin_closed = :stdinClosed, exit_status = :exitStatus, exited_at = :exitedAt, announced = :announced,
        changed_at = :changedAt
      WHERE namespace = :namespace AND id = :id AND bundle = :bundle`,
   ),
