@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, codeOf, codes, notFound } from '../common/errdefs.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
 import { type OomWatch, watchOom } from './cgroup/oom.ts';
@@ -18,6 +18,9 @@ import { within } from './within.ts';
 const EXIT_ORDER_MS = 5_000;
 /** How long a Delete waits for a process that it has killed, ms. */
 const DELETE_EXIT_MS = 10_000;
+/** How often, and how many ms apart, a new shim asks what became of a start that an earlier one was having made. */
+const ADOPT_TRIES = 40;
+const ADOPT_RETRY_MS = 50;
 const SIGKILL = 9;
 
 export interface InitConfig extends LaunchConfig {
@@ -33,6 +36,8 @@ export class Init extends Process {
   #ended = false;
   #rootfsMounted = false;
   #starting: Promise<void> | undefined;
+  /** The runtime may have started the process though nobody has said so. */
+  #launching = false;
   #oom: Promise<OomWatch | undefined> = Promise.resolve(undefined);
   #oomWatch: OomWatch | undefined;
   /** Those that the runtime has made; the process may move to others below them. */
@@ -79,17 +84,22 @@ export class Init extends Process {
   }
 
   async start(signal: AbortSignal): Promise<number> {
+    await this.#starting; // an earlier shim's, whose outcome is being found out
     const restoring = this.#state === 'restorable';
     this.allow('start');
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#starting = promise;
     // Held until the process is watched: a restored one may end before the runtime has told us its pid.
     using _expected = this.parts.reaper.expect();
+    // A shim that takes over from us looks what the runtime has done.
+    this.#launching = !restoring;
+    this.parts.save();
     try {
       if (restoring) await this.#restore(signal);
       else await this.#run(signal);
       return this.pid;
     } finally {
+      if (this.#launching) this.#launched();
       this.#starting = undefined;
       resolve();
     }
@@ -167,7 +177,7 @@ export class Init extends Process {
     const rootfsMounted = this.#rootfsMounted;
     const cgroups = this.#cgroups === undefined ? {} : { cgroups: toDocument(this.#cgroups) };
     const own = { bundle, options, checkpoint, parentCheckpoint, rootfsMounted, state: this.#state };
-    return { ...this.document(), ...own, ...cgroups };
+    return { ...this.document(), ...own, ...cgroups, ...(this.#launching ? { starting: true } : {}) };
   }
 
   /** Takes up a process of an earlier life of the shim. */
@@ -175,11 +185,34 @@ export class Init extends Process {
     if (document.state === 'creating') throw new TypeError('a container that was never created cannot be adopted');
     this.#state = document.state;
     this.#rootfsMounted = document.rootfsMounted;
+    this.#launching = document.starting === true && document.state === 'created';
     if (document.cgroups !== undefined) this.#cgroups = fromDocument(document.cgroups);
     const alive = await this.takeUp(document, this.#config.bundle, fds);
     if (!alive) return;
     this.#watchOom();
-    await this.#reconcile();
+    if (this.#launching) this.parts.background('start', this.#adoptStart());
+    else await this.#reconcile();
+  }
+
+  /** The shim before us ended while the runtime was starting the process, which goes on by itself. */
+  async #adoptStart(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#starting = promise;
+    try {
+      for (let tries = 0; tries < ADOPT_TRIES && this.#state === 'created' && !this.#ended; tries += 1) {
+        if (tries > 0) await sleep(ADOPT_RETRY_MS);
+        await this.#reconcile();
+      }
+    } finally {
+      if (!this.#ended) this.#launched();
+      this.#starting = undefined;
+      resolve();
+    }
+  }
+
+  #launched(): void {
+    this.#launching = false;
+    this.parts.save();
   }
 
   protected finish(end: End): void {
@@ -193,6 +226,8 @@ export class Init extends Process {
     const failed = (error: unknown): void =>
       this.parts.log.warn('what is left of the container', { id: this.id, error });
     await within(EXIT_ORDER_MS, this.#starting ?? Promise.resolve());
+    // It ended under a start whose outcome nobody could tell: what ends was started, or killed before it was.
+    if (this.#launching && this.#state === 'created') this.#started();
     if (this.#state === 'paused') await runc.resume(this.id).catch(failed);
     // What survives its init holds the FIFOs open and would keep the exit from its client.
     if (!facts.privatePidNamespace) await runc.kill(this.id, SIGKILL, { all: true }).catch(failed);
@@ -215,6 +250,7 @@ export class Init extends Process {
       if (codeOf(error) !== codes.unknown) await this.#reconcile();
       throw error;
     }
+    this.#launching = false;
     this.#started();
   }
 

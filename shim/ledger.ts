@@ -50,6 +50,8 @@ export interface ContainerDocument extends ProcessDocument {
   /** `creating`: written before the first side effect; found at a resume, it is undone. */
   readonly state: InitState | 'creating';
   readonly rootfsMounted: boolean;
+  /** The runtime was about to start it: it may run, or have run, though its state does not say so. */
+  readonly starting?: boolean;
   /** Absent until they are known. */
   readonly cgroups?: CgroupDocument;
   readonly options: RuntimeOptions;

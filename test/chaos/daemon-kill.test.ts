@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unpackAny } from '../../common/any.ts';
 import { TaskCreate, TaskDelete, TaskExit, TaskStart } from '../../proto/gen/containerd/events/event_payloads.ts';
@@ -10,7 +10,9 @@ import { TaskWorld } from '../integration/tasks-harness.ts';
 import { Actor, type Life, type Phase, phases, type Stage } from './actor.ts';
 import { Random, seedOfRun } from './random.ts';
 
-const KILLS = process.env['HOLDFAST_TEST_LONG'] === '1' ? 200 : 40;
+const isLong = process.env['HOLDFAST_TEST_LONG'] === '1';
+/** How often the daemon is killed, alone, and together with a shim. */
+const KILLS = { alone: isLong ? 200 : 40, withShim: isLong ? 200 : 12 };
 /** Containers that live and die, and containers that only live. Together 20 at any moment. */
 const ACTORS = 16;
 const STEADY = 4;
@@ -21,12 +23,24 @@ const AWAY_MS_MAX = 400;
 /** After this, what was acknowledged late has been acknowledged, ms. */
 const SETTLE_MS = 2_000;
 
-test('a daemon that is killed at random moments loses no container, invents no exit and leaves nothing behind', async (t) => {
+test('a daemon that is killed at random moments loses no container, invents no exit and leaves nothing behind', (t) =>
+  kill(t, KILLS.alone, () => undefined));
+
+test('the same when a shim is killed along with it, each time another', (t) =>
+  kill(t, KILLS.withShim, ({ world, random, standing, orphaned }) => {
+    const id = random.pick([...standing.keys()]);
+    orphaned.add(id);
+    killShim(world, id);
+  }));
+
+/** `along`: what else is killed each time. */
+const kill = async (t: TestContext, total: number, along: (stage: Stage) => void): Promise<void> => {
   const random = new Random(seedOfRun());
   const world = await TaskWorld.start(t);
   let listening = Promise.resolve();
   const failed = new AbortController();
-  const stage: Stage = { world, random, lives: [], standing: new Map(), up: () => listening, failed: failed.signal };
+  const shared = { lives: [], standing: new Map(), orphaned: new Set<string>() };
+  const stage: Stage = { world, random, ...shared, up: () => listening, failed: failed.signal };
   for (let index = 0; index < STEADY; index += 1) {
     stage.standing.set(`steady-${index}`, await world.run(`steady-${index}`, ['sleep', '100000']));
   }
@@ -37,7 +51,7 @@ test('a daemon that is killed at random moments loses no container, invents no e
   play.catch(() => undefined); // looked at when the curtain falls
 
   const hits = new Map<Phase, number>(phases.map((phase) => [phase, 0]));
-  for (let kills = 0; kills < KILLS && !playing.signal.aborted; kills += 1) {
+  for (let kills = 0; kills < total && !playing.signal.aborted; kills += 1) {
     const aim = random.pick(phases.filter((phase) => hits.get(phase) === Math.min(...hits.values())));
     await eventually(() => playing.signal.aborted || actors.some(({ phase }) => phase === aim), {
       what: `somebody in ${aim}`,
@@ -49,6 +63,7 @@ test('a daemon that is killed at random moments loses no container, invents no e
     }
     const back = Promise.withResolvers<void>();
     listening = back.promise;
+    along(stage);
     await world.kill();
     await sleep(random.between(0, AWAY_MS_MAX));
     await world.up();
@@ -58,7 +73,7 @@ test('a daemon that is killed at random moments loses no container, invents no e
   playing.abort();
   await play;
   console.log(
-    `${KILLS} kills; phases hit: ${[...hits].map(([phase, count]) => `${phase} ${count}`).join(', ')}; lives: ${stage.lives.length}`,
+    `${total} kills; phases hit: ${[...hits].map(([phase, count]) => `${phase} ${count}`).join(', ')}; lives: ${stage.lives.length}`,
   );
 
   for (const [phase, count] of hits) assert.ok(count > 0, `no kill hit ${phase}`);
@@ -72,7 +87,13 @@ test('a daemon that is killed at random moments loses no container, invents no e
   for (const life of stage.lives) assertTold(events, life);
   assert.deepEqual((await world.tasks.list({})).tasks, []);
   await world.assertNoLeaks();
-});
+};
+
+const killShim = (world: TaskWorld, id: string): void => {
+  try {
+    process.kill(world.shimPid(id), 'SIGKILL');
+  } catch {} // its container is gone just now
+};
 
 /** Until the play is over; the first that fails ends it for all. */
 const live = async (actor: Actor, playing: AbortController, failed: AbortController): Promise<void> => {

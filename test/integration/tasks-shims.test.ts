@@ -6,10 +6,17 @@ import { codes } from '../../common/errdefs.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
 import { eventually } from '../harness/wait.ts';
 import { zygotesOf } from '../harness/zygotes.ts';
-import { GO_SHIM, TaskWorld } from './tasks-harness.ts';
+import { GO_SHIM, type Spec, TaskWorld } from './tasks-harness.ts';
 
 const parentOf = (pid: number): number =>
   Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+
+/** How long it takes, ms. */
+const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+};
 
 const alive = (pid: number): boolean => {
   try {
@@ -44,6 +51,32 @@ test('a shim that died together with the daemon is replaced by the next daemon',
   await world.assertNoLeaks();
 });
 
+test('of a group whose first member is gone the others outlive shim and daemon, and each tells how it ended', async (t) => {
+  const world = await TaskWorld.start(t);
+  const change = (spec: Spec): void => {
+    spec.annotations = { 'io.containerd.runc.v2.group': 'g' };
+  };
+  await world.run('first', ['sleep', '1000'], { change });
+  const pids = [
+    await world.run('second', ['sh', '-c', 'while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 6'], { change }),
+    await world.run('third', ['sleep', '1000'], { change }),
+  ];
+  await world.remove('first');
+  const shim = world.shimPid('g');
+  await world.kill();
+  process.kill(shim, 'SIGKILL');
+  await world.up();
+  const known = async (id: string) => (await world.tasks.get({ containerId: id })).process?.pid;
+  assert.deepEqual([await known('second'), await known('third')], pids);
+  assert.equal(await world.exec('third', 'x', ['sh', '-c', 'touch /tmp/go; exit 3']), 3);
+  assert.equal((await world.tasks.wait({ containerId: 'second' })).exitStatus, 6);
+  assert.notEqual(world.shimPid('g'), shim);
+  await world.run('fourth', ['true'], { change });
+  assert.equal((await world.tasks.wait({ containerId: 'fourth' })).exitStatus, 0);
+  await Promise.all(['second', 'third', 'fourth'].map((id) => world.remove(id)));
+  await world.assertNoLeaks();
+});
+
 test('a container that ended with its shim killed reports what the record says', async (t) => {
   const world = await TaskWorld.start(t);
   await world.run('c', ['sh', '-c', 'exit 4']);
@@ -53,21 +86,34 @@ test('a container that ended with its shim killed reports what the record says',
   await world.assertNoLeaks();
 });
 
-test('a shim that hangs costs its own container and no other', async (t) => {
+test('a shim that hangs costs its own container and no other, and is as before when it goes on', async (t) => {
   const world = await TaskWorld.start(t);
-  await world.run('stuck', ['sleep', '1000']);
+  const pid = await world.run('stuck', ['sleep', '1000']);
   await world.run('fine', ['sleep', '1000']);
+  const usual = await timed(() => world.restart());
   const shim = world.shimPid('stuck');
   process.kill(shim, 'SIGSTOP');
-  const blocked = world.tasks.pause({ containerId: 'stuck' }).catch((error: unknown) => error);
   assert.equal(await world.status('stuck'), Status.RUNNING, 'what is known is told');
-  assert.equal(await world.exec('fine', 'x', ['true']), 0);
-  await world.restart();
+  const calls: Promise<unknown>[] = [
+    world.tasks.kill({ containerId: 'stuck', signal: 0 }),
+    world.tasks.listPids({ containerId: 'stuck' }),
+    world.tasks.pause({ containerId: 'stuck' }),
+    world.tasks.resizePty({ containerId: 'stuck', width: 80, height: 24 }),
+  ];
+  const refused = calls.map((call) => assert.rejects(call, { code: codes.deadlineExceeded }));
+  assert.ok((await timed(() => world.exec('fine', 'x', ['true']))) < 2_000);
+  await Promise.all(refused); // each within its own bound, 15 s at most
+  assert.ok((await timed(() => world.restart())) < usual + 1_000, 'the daemon does not wait for it');
   assert.equal(await world.status('stuck'), Status.RUNNING);
-  assert.equal(await world.exec('fine', 'x', ['true']), 0);
+  assert.equal(await world.exec('fine', 'y', ['true']), 0);
   process.kill(shim, 'SIGCONT');
-  await blocked;
-  await world.tasks.resume({ containerId: 'stuck' }).catch(() => undefined);
+  await world.tasks.resume({ containerId: 'stuck' }).catch(() => undefined); // the pause may have been heard
+  await eventually(async () => (await world.status('stuck')) === Status.RUNNING);
+  assert.equal(await world.exec('stuck', 'z', ['sh', '-c', 'exit 5']), 5);
+  assert.deepEqual(
+    [(await world.tasks.get({ containerId: 'stuck' })).process?.pid, world.shimPid('stuck')],
+    [pid, shim],
+  );
   await world.remove('stuck');
   await world.remove('fine');
   await world.assertNoLeaks();
