@@ -1,15 +1,5 @@
-import {
-  chmodSync,
-  chownSync,
-  lstatSync,
-  mkdirSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BootstrapFile } from '../../common/bootstrap.ts';
 import { about, CodedError, codes, invalidArgument } from '../../common/errdefs.ts';
@@ -34,9 +24,10 @@ export const bundlePath = ({ state }: BundlePaths, { namespace, id }: TaskKey): 
 
 /**
  * Makes a bundle: config.json, rootfs/, and `work`, a link to a directory below root that survives longer. 0700, or,
- * with a user namespace, 0710 and the group that root is in there. `spec` is the JSON of an OCI Spec.
+ * with a user namespace, 0710 and the group that root is in there. `spec` is the JSON of an OCI Spec. In the thread pool,
+ * as all here: below root there is a disk, which may be busy.
  */
-export const makeBundle = (paths: BundlePaths, key: TaskKey, spec: Uint8Array): string => {
+export const makeBundle = async (paths: BundlePaths, key: TaskKey, spec: Uint8Array): Promise<string> => {
   try {
     checkIdentifier(key.id);
   } catch (error) {
@@ -45,26 +36,40 @@ export const makeBundle = (paths: BundlePaths, key: TaskKey, spec: Uint8Array): 
   const bundle = bundlePath(paths, key);
   const work = join(workRoot(paths.root), key.namespace, key.id);
   const gid = remappedRootGroup(spec);
-  mkdirSync(dirname(bundle), { recursive: true, mode: 0o711 });
-  mkdirSync(bundle, { mode: 0o700 });
-  if (gid !== 0) {
-    chownSync(bundle, -1, gid);
-    chmodSync(bundle, 0o710);
-  }
-  mkdirSync(join(bundle, 'rootfs'), { mode: 0o711 });
-  rmSync(work, { recursive: true, force: true }); // a reboot leaves it
-  mkdirSync(work, { recursive: true, mode: 0o711 });
-  symlinkSync(work, join(bundle, 'work'));
-  writeFileSync(join(bundle, 'config.json'), spec, { mode: 0o600 });
+  await mkdir(dirname(bundle), { recursive: true, mode: 0o711 });
+  await mkdir(bundle, { mode: 0o700 });
+  await Promise.all([
+    gid === 0 ? undefined : openToGroup(bundle, gid),
+    mkdir(join(bundle, 'rootfs'), { mode: 0o711 }),
+    makeWork(work),
+    symlink(work, join(bundle, 'work')),
+    writeFile(join(bundle, 'config.json'), spec, { mode: 0o600 }),
+  ]);
   return bundle;
 };
 
+const openToGroup = async (bundle: string, gid: number): Promise<void> => {
+  await chown(bundle, -1, gid);
+  await chmod(bundle, 0o710);
+};
+
+const makeWork = async (work: string): Promise<void> => {
+  await rm(work, { recursive: true, force: true }); // a reboot leaves it
+  await mkdir(work, { recursive: true, mode: 0o711 });
+};
+
 /** Writes down where the shim is, for who looks at the bundle alone. `binary` '': our own. */
-export const writeBootstrap = (bundle: string, shim: { binary: string; address: string; version: number }): void => {
+export const writeBootstrap = async (
+  bundle: string,
+  shim: { binary: string; address: string; version: number },
+): Promise<void> => {
   const bootstrap: BootstrapFile = { version: shim.version, address: shim.address, protocol: 'ttrpc' };
-  writeFileSync(join(bundle, 'bootstrap.json'), JSON.stringify(bootstrap), { mode: 0o600 });
-  writeFileSync(join(bundle, 'address'), shim.address, { mode: 0o600 });
-  if (shim.binary !== '') writeFileSync(join(bundle, 'shim-binary-path'), shim.binary, { mode: 0o600 });
+  const write = (name: string, text: string): Promise<void> => writeFile(join(bundle, name), text, { mode: 0o600 });
+  await Promise.all([
+    write('bootstrap.json', JSON.stringify(bootstrap)),
+    write('address', shim.address),
+    shim.binary === '' ? undefined : write('shim-binary-path', shim.binary),
+  ]);
 };
 
 /**
@@ -72,41 +77,40 @@ export const writeBootstrap = (bundle: string, shim: { binary: string; address: 
  * removed: under it may be somebody's files.
  */
 export const removeBundle = async ({ root }: BundlePaths, bundle: string): Promise<void> => {
-  const work = workOf(bundle) ?? join(workRoot(root), basename(dirname(bundle)), basename(bundle));
+  const work = (await workOf(bundle)) ?? join(workRoot(root), basename(dirname(bundle)), basename(bundle));
   const rootfs = join(bundle, 'rootfs');
   await unmountAll(rootfs);
   try {
-    rmdirSync(rootfs);
+    await rmdir(rootfs);
   } catch (error) {
     if (!isAbsent(error)) throw about('failed to remove bundle rootfs', error);
   }
-  removeTree(bundle);
-  removeTree(work);
+  await Promise.all([removeTree(bundle), removeTree(work)]);
 };
 
-/** Renamed first: a removal that a crash cuts leaves no half bundle under the name. */
-export const removeTree = (path: string): void => {
-  const hidden = join(dirname(path), `.${basename(path)}`);
+/** Renamed first: a removal that a crash cuts leaves no half bundle under the name, and what it leaves begins with a dot. */
+export const removeTree = async (path: string): Promise<void> => {
+  const hidden = join(dirname(path), `.${basename(path)}-${randomBytes(4).toString('hex')}`);
   try {
-    rmSync(hidden, { recursive: true, force: true });
-    renameSync(path, hidden);
+    await rename(path, hidden);
   } catch (error) {
     if (isAbsent(error)) return;
     throw error;
   }
-  rmSync(hidden, { recursive: true, force: true });
+  await rm(hidden, { recursive: true, force: true });
 };
 
-const workOf = (bundle: string): string | undefined => {
+const workOf = async (bundle: string): Promise<string | undefined> => {
   try {
-    return readlinkSync(join(bundle, 'work'));
+    return await readlink(join(bundle, 'work'));
   } catch {
     return undefined;
   }
 };
 
 const unmountAll = async (path: string): Promise<void> => {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory() !== true) return;
   for (;;) {
     try {
       await unmount(path, { noFollow: true });

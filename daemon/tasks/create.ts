@@ -130,13 +130,13 @@ const startShim = async (
   signal: AbortSignal,
 ): Promise<Shim> => {
   try {
-    const bundle = makeBundle(parts.config, key, container.spec.value);
+    const bundle = await makeBundle(parts.config, key, container.spec.value);
     parts.shimLogs.open(bundle, key);
     const shim =
       row.binary === ''
         ? await parts.shims.acquireOwn(row, runcOptions(options)?.shimCgroup ?? '')
         : await parts.shims.acquireForeign(row, { ...key, bundle, options }, signal);
-    writeBootstrap(bundle, shim.row);
+    await writeBootstrap(bundle, shim.row);
     return shim;
   } catch (error) {
     throw about('failed to start shim', row.binary === '' ? error : about('start failed', error));

@@ -94,6 +94,37 @@ test('a client that reads nothing costs nobody anything: others are served, and 
   }
 });
 
+const isLong = process.env['HOLDFAST_TEST_LONG'] === '1';
+const CROWD = isLong ? { subscribers: 100, events: 10_000 } : { subscribers: 100, events: 300 };
+/** Events that are published at once. */
+const BATCH = 20;
+
+test('100 subscribers each get all events, in order, and one that reads nothing holds up nobody', async (context) => {
+  const daemon = await started(context);
+  const publisher = daemon.client(definition);
+  const lazy = daemon.client(definition).subscribe({ filters: [] });
+  lazy.on('error', () => undefined); // the end of the daemon is its end
+  await once(lazy, 'metadata');
+  const crowd = Array.from({ length: CROWD.subscribers }, () => daemon.client(definition).subscribe({ filters: [] }));
+  const seen = crowd.map(async (stream) => {
+    const sequences: bigint[] = [];
+    for await (const event of stream) {
+      sequences.push((event as SequencedEnvelope).sequence ?? 0n);
+      if (sequences.length === CROWD.events) break;
+    }
+    return sequences;
+  });
+  await Promise.all(crowd.map((stream) => once(stream, 'metadata')));
+  for (let index = 0; index < CROWD.events; index += BATCH) {
+    const batch = Array.from({ length: BATCH }, () => publisher.publish({ topic: '/crowd', event: payload }));
+    await Promise.all(batch);
+  }
+  const [first = [], ...others] = await Promise.all(seen);
+  assert.equal(first.length, CROWD.events);
+  first.forEach((sequence, index) => assert.equal(sequence, (first[0] ?? 0n) + BigInt(index)));
+  for (const sequences of others) assert.deepEqual(sequences, first);
+});
+
 test('a subscriber that was cut off by kill -9 resumes without a gap', async (context) => {
   const first = await started(context);
   const events = first.client(definition);

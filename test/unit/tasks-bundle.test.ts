@@ -31,8 +31,8 @@ const withPaths = async (body: (paths: BundlePaths) => Promise<void> | void): Pr
 };
 
 test('a bundle is at its place, closed to others, with config.json, rootfs and work', () =>
-  withPaths((paths) => {
-    const bundle = makeBundle(paths, key, spec());
+  withPaths(async (paths) => {
+    const bundle = await makeBundle(paths, key, spec());
     assert.equal(bundle, join(paths.state, 'io.containerd.runtime.v2.task/n/c'));
     assert.equal(mode(bundle), '700');
     assert.deepEqual(readdirSync(bundle).sort(), ['config.json', 'rootfs', 'work']);
@@ -41,17 +41,17 @@ test('a bundle is at its place, closed to others, with config.json, rootfs and w
   }));
 
 test('the root of a user namespace may pass through its bundle', () =>
-  withPaths((paths) => {
-    const bundle = makeBundle(paths, key, spec({ gidMappings: [{ containerID: 0, hostID: 4321, size: 10 }] }));
+  withPaths(async (paths) => {
+    const bundle = await makeBundle(paths, key, spec({ gidMappings: [{ containerID: 0, hostID: 4321, size: 10 }] }));
     assert.equal(mode(bundle), '710');
     assert.equal(statSync(bundle).gid, 4321);
   }));
 
 test('a name that is no identifier never becomes a path', () =>
-  withPaths((paths) => {
+  withPaths(async (paths) => {
     for (const id of ['../x', 'a/b', '', '.', 'x'.repeat(77)]) {
-      assert.throws(
-        () => makeBundle(paths, { namespace: 'n', id }, spec()),
+      await assert.rejects(
+        makeBundle(paths, { namespace: 'n', id }, spec()),
         (error) => codeOf(error) === codes.invalidArgument,
       );
     }
@@ -60,7 +60,7 @@ test('a name that is no identifier never becomes a path', () =>
 
 test('a removal takes the bundle and its work directory, and may be repeated', () =>
   withPaths(async (paths) => {
-    const bundle = makeBundle(paths, key, spec());
+    const bundle = await makeBundle(paths, key, spec());
     await removeBundle(paths, bundle);
     await removeBundle(paths, bundle);
     assert.deepEqual(readdirSync(join(paths.state, 'io.containerd.runtime.v2.task/n')), []);
@@ -69,25 +69,33 @@ test('a removal takes the bundle and its work directory, and may be repeated', (
 
 test('files in rootfs are never removed: they may be somebody’s, seen through a mount', () =>
   withPaths(async (paths) => {
-    const bundle = makeBundle(paths, key, spec());
+    const bundle = await makeBundle(paths, key, spec());
     writeFileSync(join(bundle, 'rootfs/precious'), '');
     await assert.rejects(removeBundle(paths, bundle), /failed to remove bundle rootfs/);
     assert.ok(existsSync(join(bundle, 'rootfs/precious')));
   }));
 
-test('a removal that was cut is no obstacle to the next', () =>
-  withPaths(({ root }) => {
-    mkdirSync(join(root, '.x/left'), { recursive: true });
-    mkdirSync(join(root, 'x'));
-    removeTree(join(root, 'x'));
+test('a removal that is cut leaves nothing under the name, and what it leaves begins with a dot', () =>
+  withPaths(async ({ root }) => {
+    mkdirSync(join(root, 'x/y'), { recursive: true });
+    writeFileSync(join(root, 'x/y/z'), '');
+    const removal = removeTree(join(root, 'x'));
+    const seen = new Set<string>();
+    const look = setInterval(() => readdirSync(root).forEach((name) => seen.add(name)), 0);
+    await removal;
+    clearInterval(look);
+    assert.deepEqual(
+      [...seen].filter((name) => name !== 'x' && !name.startsWith('.x-')),
+      [],
+    );
     assert.deepEqual(readdirSync(root), []);
   }));
 
 test('where a shim is can be read back from its bundle', () =>
-  withPaths((paths) => {
-    const bundle = makeBundle(paths, key, spec());
+  withPaths(async (paths) => {
+    const bundle = await makeBundle(paths, key, spec());
     assert.equal(readBootstrap(bundle), undefined);
     const shim = { binary: '/bin/shim', address: 'unix:///s', version: 3 };
-    writeBootstrap(bundle, shim);
+    await writeBootstrap(bundle, shim);
     assert.deepEqual(readBootstrap(bundle), shim);
   }));
