@@ -27,6 +27,12 @@ const AREAS = [
   'shim-task-v3',
   'ttrpc',
   'bootstrap',
+  'content',
+  'images',
+  'snapshots',
+  'diff',
+  'transfer',
+  'streaming',
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-wire-'));
