@@ -57,6 +57,24 @@ export const setResourceLimit = (name: Resource, limit: ResourceLimit): void =>
   raw.setResourceLimit(resources[name], limit.soft, limit.hard);
 
 /**
+ * Starts a program as our child, in a session of its own and in /: its process id. It gets `stdio` as 0 to 2, what else
+ * is open and not close-on-exec, and signals as a shell would give them. Nobody but the caller reaps it. NotFound,
+ * PermissionDenied: there is no such program, or it may not be run.
+ */
+export const spawnProcess = (
+  path: string,
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  stdio: readonly [number, number, number],
+): number =>
+  raw.spawnProcess(
+    path,
+    argv,
+    Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    stdio,
+  );
+
+/**
  * A copy of this process with everything that it has, in a session of its own: 'child' there, its process id here. Of
  * threads only this one goes along: V8 must run with --single-threaded, nothing may be under way in the thread pool,
  * and it must be called on the loop's turn for timers or immediates, not on that for descriptors. What is open is shared

@@ -20,6 +20,7 @@ export interface Raw {
   fork(): number;
   processId(): number;
   exitNow(status: number): never;
+  spawnProcess(path: string, argv: readonly string[], env: readonly string[], stdio: readonly number[]): number;
   execve(path: string, argv: readonly string[], env: readonly string[], keep: readonly number[]): never;
 
   pipe(nonblocking: boolean): Pair;

@@ -3,6 +3,7 @@ import diagnostics from 'node:diagnostics_channel';
 import { closeSync } from 'node:fs';
 import { isNotFound, notFound } from '../common/errdefs.ts';
 import { pidfdInfo, pidfdOpen, pidfdSend, Poller, type ProcessExit, reap, setSubreaper } from '../native/index.ts';
+import { children } from './children.ts';
 import { type ProcessIdentity, startTimeOf, zombieExit } from './proc.ts';
 
 /** How often, and how many ms apart, the kernel is asked for the status of a process that its parent has yet to reap. */
@@ -25,7 +26,7 @@ export type OnExit = (exit: ProcessExit | undefined) => void;
 
 /**
  * Every process that comes down to us: the containers' own, watched by pidfd, and orphans of hooks and of shared pid
- * namespaces, which nobody knows. Children that libuv started (runtimes, loggers) are libuv's to reap.
+ * namespaces, which nobody knows. Runtimes are reaped by who runs them (children.ts), loggers by libuv.
  */
 export class Reaper implements Disposable {
   readonly #watches = new Map<number, Watch>();
@@ -101,7 +102,9 @@ export class Reaper implements Disposable {
     for (let found = reap('any', { peek: true }); found !== undefined; found = reap('any', { peek: true })) {
       const { pid } = found;
       const watch = this.#watches.get(pid);
+      const child = children.get(pid);
       if (watch !== undefined) watch.check();
+      else if (child !== undefined) child.check();
       else if ([...this.#libuvChildren].some((child) => child.pid === pid)) return; // its exit calls us again
       else if (this.#expecting > 0) return; // the end of the expectation calls us again
       else reap({ pid });

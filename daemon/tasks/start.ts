@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, codeOf, codes } from '../../common/errdefs.ts';
 import { nanosFromTimestamp } from '../../common/timestamp.ts';
 import { nowNanos } from '../../native/index.ts';
@@ -16,6 +17,9 @@ const NEVER_RAN_STATUS = 255;
 /** How often, and how many ms apart, a start that was cut is asked for its outcome. */
 const OUTCOME_TRIES = 20;
 const OUTCOME_RETRY_MS = 250;
+/** The same of a start under which its shim died; a little longer than a shim takes to find it out. */
+const LOSS_TRIES = 50;
+const LOSS_RETRY_MS = 50;
 
 /** Lets a process that was created, or added, run. No deadline of ours. */
 export const startProcess = (
@@ -53,9 +57,12 @@ const startedUnderLoss = async (
   { id, execId }: ProcessKey,
   cause: unknown,
 ): Promise<{ readonly pid: number }> => {
-  const state = await shim.call('state', { id, execId }, { timeoutMs: parts.config.timeouts.taskStateMs });
-  if (state.pid === 0 || state.status === Status.CREATED) throw cause;
-  return state;
+  for (let tries = 0; tries < LOSS_TRIES; tries += 1) {
+    if (tries > 0) await sleep(LOSS_RETRY_MS); // it may have to ask the runtime again and again itself
+    const state = await shim.call('state', { id, execId }, { timeoutMs: parts.config.timeouts.taskStateMs });
+    if (state.pid !== 0 && state.status !== Status.CREATED) return state;
+  }
+  throw cause;
 };
 
 /** Its event says the same, and may have come first; or even that of its end. */

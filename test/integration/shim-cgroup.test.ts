@@ -133,8 +133,8 @@ test('many kills in a short time are reported at most once each', async (t) => {
   const { watch, seen } = await ground.watch();
   await Promise.all([1, 2, 3, 4, 5, 6].map(() => hog(ground.memory)));
   watch.check();
-  assert.ok(seen.reports >= 1 && seen.reports <= 6, `${seen.reports} reports`);
-  assert.equal(killsIn(ground.memory), 6);
+  const kills = killsIn(ground.memory); // a shell may be killed beside its program
+  assert.ok(kills >= 6 && seen.reports >= 1 && seen.reports <= kills, `${seen.reports} reports of ${kills} kills`);
 });
 
 test('the removal of the cgroup reports nothing', async (t) => {

@@ -115,6 +115,7 @@ harmless('realtimeNanos');
 onlyRefused('fork');
 harmless('processId');
 onlyRefused('exitNow', 'u16');
+onlyRefused('spawnProcess', 'path', 'texts', 'texts', 'fds');
 onlyRefused('execve', 'path', 'texts', 'texts', 'fds');
 harmless('pipe', 'bool');
 harmless('socketPair', 'u32');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync } from 'node:fs';
-import { release } from 'node:os';
+import { closeSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codes } from '../../common/errdefs.ts';
@@ -14,12 +15,14 @@ import {
   pidfdInfo,
   pidfdOpen,
   pidfdSend,
+  pipe,
   Poller,
   pollFlags,
   pollOnce,
   reap,
   setResourceLimit,
   setSubreaper,
+  spawnProcess,
 } from '../../native/index.ts';
 import { isErrno, becomesChildOf, openDescriptors } from './native-harness.ts';
 
@@ -50,6 +53,57 @@ test('our clock reads what other programs read', () => {
     const after = read();
     assert.ok(before <= now && now <= after, `${before} ${now} ${after}`);
   }
+});
+
+/** Runs a program by spawnProcess and gives its output and exit. */
+const spawned = async (
+  argv: readonly [string, ...string[]],
+  env: Record<string, string> = {},
+): Promise<{ text: string; exit: unknown }> => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-spawn-'));
+  const [none, file] = [openSync('/dev/null', 'r'), openSync(join(folder, 'out'), 'w+')];
+  try {
+    const pid = spawnProcess(argv[0], argv, env, [none, file, file]);
+    for (;;) {
+      const end = reap({ pid });
+      if (end !== undefined) return { text: readFileSync(join(folder, 'out'), 'utf8'), exit: end.exit };
+      await sleep(2);
+    }
+  } finally {
+    for (const fd of [none, file]) closeSync(fd);
+    rmSync(folder, { recursive: true });
+  }
+};
+
+test('a program that is spawned has a session of its own, plain signals, and of us nothing but what it is given', async () => {
+  const status = await spawned(['/bin/cat', '/proc/self/status', '/proc/self/stat']);
+  assert.match(status.text, /^SigBlk:\t0{16}$/m);
+  assert.match(status.text, /^SigIgn:\t0{16}$/m);
+  const [, pid, session] = /^(\d+) \(cat\) \S \d+ \d+ (\d+) /m.exec(status.text) ?? [];
+  assert.equal(session, pid);
+  assert.equal((await spawned(['/bin/pwd'])).text, '/\n');
+  assert.equal((await spawned(['/usr/bin/env'], { ONLY: 'this' })).text, 'ONLY=this\n');
+  const held = openSync('/dev/null', 'r'); // close-on-exec, as all that we open
+  assert.match((await spawned(['/bin/ls', `/proc/self/fd/${held}`])).text, /No such file/);
+  closeSync(held);
+  assert.deepEqual((await spawned(['/bin/sh', '-c', 'exit 7'])).exit, { code: 7 });
+});
+
+test('a program that is spawned may get our own 0 to 2 in any order', async () => {
+  const { read, write } = pipe();
+  const pid = spawnProcess('/bin/sh', ['sh', '-c', 'readlink /proc/$$/fd/0 /proc/$$/fd/1'], {}, [2, write, 0]);
+  closeSync(write);
+  while (reap({ pid }) === undefined) await sleep(2);
+  const [zero] = readFileSync(read, 'utf8').split('\n');
+  closeSync(read);
+  assert.equal(zero, readlinkSync('/proc/self/fd/2'));
+});
+
+test('a program that is not there, or is none, is not spawned', () => {
+  const stdio = [0, 1, 2] as const;
+  assert.throws(() => spawnProcess('/nonexistent', ['x'], {}, stdio), isErrno('ENOENT', codes.notFound, 'posix_spawn'));
+  assert.throws(() => spawnProcess('/etc/passwd', ['x'], {}, stdio), isErrno('EACCES', codes.permissionDenied));
+  assert.throws(() => spawnProcess('/bin/true', [], {}, stdio), isErrno('EINVAL', codes.invalidArgument));
 });
 
 test('a pidfd becomes readable when its process ends, and a peek leaves the exit for libuv', async () => {
