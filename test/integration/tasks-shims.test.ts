@@ -11,6 +11,9 @@ import { GO_SHIM, type Spec, TaskWorld } from './tasks-harness.ts';
 const parentOf = (pid: number): number =>
   Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 
+/** Less than any deadline of a call to a shim that hangs, and more than a busy machine takes for what does not wait. */
+const STUCK_MS = 4_000;
+
 /** How long it takes, ms. */
 const timed = async (work: () => Promise<unknown>): Promise<number> => {
   const begun = performance.now();
@@ -101,9 +104,9 @@ test('a shim that hangs costs its own container and no other, and is as before w
     world.tasks.resizePty({ containerId: 'stuck', width: 80, height: 24 }),
   ];
   const refused = calls.map((call) => assert.rejects(call, { code: codes.deadlineExceeded }));
-  assert.ok((await timed(() => world.exec('fine', 'x', ['true']))) < 2_000);
+  assert.ok((await timed(() => world.exec('fine', 'x', ['true']))) < STUCK_MS, 'others do not wait for it');
   await Promise.all(refused); // each within its own bound, 15 s at most
-  assert.ok((await timed(() => world.restart())) < usual + 1_000, 'the daemon does not wait for it');
+  assert.ok((await timed(() => world.restart())) < usual + STUCK_MS, 'the daemon does not wait for it');
   assert.equal(await world.status('stuck'), Status.RUNNING);
   assert.equal(await world.exec('fine', 'y', ['true']), 0);
   process.kill(shim, 'SIGCONT');
