@@ -119,7 +119,9 @@ compare(
   async (side) => {
     const create = (label: string) =>
       side.ctr.run(['containers', 'create', '--label', label, '--rootfs', side.rootfs, 'a', '/bin/true']);
-    return [await create(`k=${'v'.repeat(4096)}`), await create(`k=${'v'.repeat(4000)}`)];
+    const results = [await create(`k=${'v'.repeat(4096)}`), await create(`k=${'v'.repeat(4000)}`)];
+    // containerd 2 says the length too.
+    return results.map((result) => ({ ...result, stderr: result.stderr.replace(/ length \(\d+ bytes\)/, '') }));
   },
   (results) =>
     assert.deepEqual(
@@ -209,7 +211,7 @@ compare(
     return {
       columns: head.trim().split(/\s+/),
       shape: plugins.every(
-        ([type, , , status]) => /^io\.containerd\.\w+\.v\d$/.test(type ?? '') && status !== undefined,
+        ([type, , , status]) => /^io\.containerd\.[\w.-]+\.v\d$/.test(type ?? '') && status !== undefined,
       ),
       api: ['containers', 'events', 'healthcheck', 'introspection', 'leases', 'namespaces', 'tasks', 'version'].filter(
         (id) => api.includes(id),
@@ -223,13 +225,13 @@ compare(
 );
 
 compare(
-  'version prints the server in the same form; info is unknown to this ctr',
+  'version prints the server in the same form',
   async (side) => {
     const { status, stdout } = await side.ctr.run(['version']);
-    return { status, form: stdout.replaceAll(/: +\S+/g, ': …'), info: await side.ctr.run(['info']) };
+    return { status, form: stdout.replaceAll(/:.*$/gm, ':') }; // a containerd may have been built without a revision
   },
   ({ status, form }) => {
     assert.equal(status, 0);
-    assert.match(form, /Server:\n +Version: …\n +Revision: …\n +UUID: …/);
+    assert.match(form, /Server:\n +Version:\n +Revision:\n +UUID:/);
   },
 );

@@ -73,7 +73,7 @@ export class Ctr {
   /** FIFOs belong in the test's own directory; `ctr run` would take /run/containerd. */
   #placed(args: readonly string[]): readonly string[] {
     const words = WITH_FIFOS.has(args[0] ?? '') ? 1 : WITH_FIFOS.has(args.slice(0, 2).join(' ')) ? 2 : 0;
-    if (words === 0) return args;
+    if (words === 0 || args.includes('--log-uri')) return args; // ctr takes one of the two
     return [...args.slice(0, words), '--fifo-dir', this.#target.fifos, ...args.slice(words)];
   }
 }

@@ -88,6 +88,11 @@ export class Dockerd extends Server {
     return new Terminal(['docker', '--host', this.host, ...args]);
   }
 
+  /** The first number of its version. */
+  async major(): Promise<number> {
+    return Number.parseInt(await this.docker('version', '--format', '{{.Server.Version}}'), 10);
+  }
+
   /** One field of `docker inspect`, by a Go template such as `.State.Status`. */
   inspect(id: string, field: string): Promise<string> {
     return this.docker('inspect', '--format', `{{${field}}}`, id);

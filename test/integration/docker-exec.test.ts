@@ -8,6 +8,7 @@ import { startEngine } from './docker-engine.ts';
 // `docker exec` on our daemon. The engine waits up to 2 s for the end of a process's output: it must never have to.
 
 const SLOW_MS = 2_000;
+const EXECS = process.env['HOLDFAST_TEST_LONG'] === '1' ? 500 : 50;
 const bed = testBed();
 let engine: Dockerd;
 let id: string;
@@ -16,15 +17,15 @@ before(async () => {
   id = await engine.docker('run', '--detach', IMAGE, 'sleep', '1000');
 });
 
-test('docker exec c false gives 1, 50 times in a row, and none takes 2 s', async () => {
+test(`docker exec c false gives 1, ${EXECS} times in a row, and none takes 2 s`, async () => {
   const results: [number, boolean][] = [];
-  for (let i = 0; i < 50; i += 1) {
+  for (let i = 0; i < EXECS; i += 1) {
     const { status, ms } = await engine.run(['exec', id, 'false']);
     results.push([status, ms < SLOW_MS]);
   }
   assert.deepEqual(
     results,
-    Array.from({ length: 50 }, () => [1, true]),
+    Array.from({ length: EXECS }, () => [1, true]),
   );
 });
 
@@ -72,11 +73,11 @@ test('docker exec -d returns at once, and the process is seen by docker top', as
   await eventually(async () => (await engine.docker('top', id)).includes('sleep 4321'));
 });
 
-// 126 for both: 20.10 does not tell them apart, on containerd either.
-test('docker exec of a program that is not there, or may not be run, gives 126', async () => {
+test('docker exec of a program that is not there, or may not be run, gives the code that says so', async () => {
   const statuses = [];
   for (const program of ['nothing', '/etc/passwd']) statuses.push((await engine.run(['exec', id, program])).status);
-  assert.deepEqual(statuses, [126, 126]);
+  // 20.10 does not tell them apart, on containerd either.
+  assert.deepEqual(statuses, [(await engine.major()) === 20 ? 126 : 127, 126]);
 });
 
 test('an exec that writes much gives all of it, and one that leaves a child behind ends all the same', async () => {

@@ -5,7 +5,7 @@ import { testBed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
 import { reaches, startEngine } from './docker-engine.ts';
 
-// Docker Engine 20.10 on our daemon: what its users do all day.
+// Docker Engine on our daemon: what its users do all day.
 
 const bed = testBed();
 let engine: Dockerd;

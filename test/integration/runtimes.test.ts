@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
 import { startContainerd } from '../harness/containerd.ts';
 import { type Daemon, startHoldfast } from '../harness/daemon.ts';
+import { must } from '../harness/exec.ts';
 import { makeRootfs } from '../harness/rootfs.ts';
 import { goShim, OUR_RUNTIME, pathWithOurShim } from '../harness/shims.ts';
 import { type Bed, testBed } from '../harness/temp.ts';
@@ -95,8 +96,12 @@ for (const pair of pairs) {
       writeFileSync(`${rootfs}/tmp/go`, '');
       await eventually(() => !existsSync(`/proc/${pid}`));
       await daemon.start();
-      await stopped();
-      assert.match((await daemon.ctr.run(['tasks', 'rm', 'a'])).stderr, /non-zero exit code 9/);
+      if (await forgetsEnded(daemon)) {
+        assert.equal(await daemon.ctr.ok('tasks', 'ls', '-q'), '');
+      } else {
+        await stopped();
+        assert.match((await daemon.ctr.run(['tasks', 'rm', 'a'])).stderr, /non-zero exit code 9/);
+      }
       await daemon.ctr.ok('containers', 'rm', 'a');
     });
 
@@ -124,6 +129,10 @@ for (const pair of pairs) {
     });
   });
 }
+
+/** containerd 2 deletes, at its start, a task that has no process any more, whatever its shim is. */
+const forgetsEnded = async (daemon: Daemon): Promise<boolean> =>
+  daemon.kind === 'containerd' && /containerd\/v2 /.test(await must('containerd', ['--version']));
 
 const parentOf = (pid: number): number =>
   Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
