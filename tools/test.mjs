@@ -1,4 +1,5 @@
-// `npm test [FOLDER …] [--long]`: sets up, then runs the test files of the named folders of test/ (default: all).
+// `npm test [FOLDER …] [--long]`: sets up, then runs the test files of the named folders of test/ (default: all but
+// those of test/next, which need programs that are fetched first).
 // Files of folders that start daemons run two at a time, one for each of two cores.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -9,15 +10,21 @@ const args = process.argv.slice(2);
 const long = args.includes('--long');
 const named = args.filter((arg) => !arg.startsWith('--'));
 const folders = ['unit', 'contract', 'security', 'integration', 'compat', 'chaos', 'docs'];
+const next = 'next';
+const folderOf = (name) => name.split('/')[0];
 for (const name of named) {
-  if (!folders.includes(name.split('/')[0])) {
-    console.error(`no test folder "${name}"; there are: ${folders.join(', ')}`);
+  if (![...folders, next].includes(folderOf(name))) {
+    console.error(`no test folder "${name}"; there are: ${[...folders, next].join(', ')}`);
     process.exit(2);
   }
 }
 
-const setup = spawnSync(process.execPath, [join(root, 'tools/setup.mjs'), '--quiet'], { stdio: 'inherit' });
-if (setup.status !== 0) process.exit(setup.status ?? 1);
+const prepare = (tool, ...options) => {
+  const { status } = spawnSync(process.execPath, [join(root, 'tools', tool), ...options], { stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+};
+prepare('setup.mjs', '--quiet');
+if (named.some((name) => folderOf(name) === next)) prepare('next.mjs');
 
 const filesBelow = (folder) =>
   readdirSync(join(root, 'test', folder), { recursive: true })

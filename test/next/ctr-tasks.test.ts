@@ -1,0 +1,2 @@
+import './peers.ts';
+import '../compat/ctr-tasks.test.ts';

@@ -1,0 +1,2 @@
+import './peers.ts';
+import '../integration/daemon-subscribe.test.ts';

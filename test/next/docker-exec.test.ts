@@ -1,0 +1,2 @@
+import './peers.ts';
+import '../integration/docker-exec.test.ts';

@@ -1,0 +1,2 @@
+import './peers.ts';
+import '../integration/docker-policies.test.ts';
