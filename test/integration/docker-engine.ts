@@ -39,3 +39,12 @@ export const reconnected = (engine: Dockerd): Promise<unknown> =>
     everyMs: 100,
     what: 'the engine to have connected again',
   });
+
+/** The exit code of each end of a container that the engine has told of. */
+export const diesOf = async (engine: Dockerd, id: string): Promise<string[]> => {
+  const until = String(Math.floor(Date.now() / 1000) + 1);
+  const filters = ['--filter', `container=${id}`, '--filter', 'event=die'];
+  const format = ['--format', '{{.Actor.Attributes.exitCode}}'];
+  const text = await engine.docker('events', '--since', '0', '--until', until, ...filters, ...format);
+  return text.split('\n').filter((line) => line !== '');
+};

@@ -6,9 +6,9 @@ import type { Daemon } from '../harness/daemon.ts';
 import { type Dockerd, IMAGE } from '../harness/dockerd.ts';
 import { testBed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
-import { reaches, reconnected, startEngine } from './docker-engine.ts';
+import { diesOf, reaches, reconnected, startEngine } from './docker-engine.ts';
 
-// kill -9 of our daemon under a Docker Engine that stays up.
+// kill -9, or an orderly stop, of our daemon under a Docker Engine that stays up.
 
 /** containerd's shim gives an event up when it cannot deliver it for some 15 s; then dockerd never hears of an exit. */
 const LONG_OUTAGE_MS = 20_000;
@@ -25,9 +25,9 @@ const start = (flags: readonly string[], script: string): Promise<string> =>
 const pidOf = async (id: string): Promise<number> => Number(await engine.inspect(id, '.State.Pid'));
 const remove = (id: string): Promise<string> => engine.docker('rm', '--force', id);
 
-/** The daemon is killed, `meanwhile` happens, and it comes back. */
-const outage = async (meanwhile: () => Promise<unknown>): Promise<void> => {
-  await daemon.kill9();
+/** The daemon is killed, unless it is to go in another way, `meanwhile` happens, and it comes back. */
+const outage = async (meanwhile: () => Promise<unknown>, go = () => daemon.kill9()): Promise<void> => {
+  await go();
   await meanwhile();
   await daemon.start();
   await reconnected(engine);
@@ -106,10 +106,24 @@ test('each exit is handled once: a container with --restart always has one resta
   await outage(() => end(pid));
   await reaches(engine, id, '.RestartCount', '1');
   await reaches(engine, id, '.State.Status', 'running');
-  const events = await diesOf(id);
-  assert.equal(events, 1);
+  assert.deepEqual(await diesOf(engine, id), ['3']);
   assert.equal(await engine.inspect(id, '.RestartCount'), '1');
   await remove(id);
+});
+
+test('an orderly stop ends the stream of events so that the engine subscribes again', async () => {
+  const stop = async (): Promise<void> => assert.equal(await daemon.stop(), 0);
+  for (const code of [7, 8, 9]) {
+    const [during, after] = await Promise.all([start([], until(code)), start([], until(code + 10))]);
+    await Promise.all([isUp(during), isUp(after)]);
+    const pid = await pidOf(during);
+    await outage(() => end(pid), stop);
+    await end(await pidOf(after));
+    await reaches(engine, during, '.State.ExitCode', String(code));
+    await reaches(engine, after, '.State.ExitCode', String(code + 10));
+    assert.deepEqual([await diesOf(engine, during), await diesOf(engine, after)], [[`${code}`], [`${code + 10}`]]);
+    await Promise.all([remove(during), remove(after)]);
+  }
 });
 
 test('the output of an outage is complete afterwards', async () => {
@@ -159,14 +173,6 @@ test('ten outages in a row while containers come and go: every exit code is righ
     await remove(id);
   }
 });
-
-/** How often the engine has told of the end of a container. */
-const diesOf = async (id: string): Promise<number> => {
-  const until = String(Math.floor(Date.now() / 1000) + 1);
-  const filters = ['--filter', `container=${id}`, '--filter', 'event=die'];
-  const text = await engine.docker('events', '--since', '0', '--until', until, ...filters);
-  return text.split('\n').filter((line) => line !== '').length;
-};
 
 /** The pid on the host of the process beside the container's first. */
 const execOf = async (id: string): Promise<number | undefined> => {
