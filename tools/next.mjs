@@ -112,15 +112,14 @@ const link = () => {
   mkdirSync(join(work, 'bin'));
   for (const [name, { programs }] of Object.entries(PACKAGES)) {
     for (const program of programs) {
-      const place = ['usr/bin', 'usr/sbin', 'usr/libexec/docker'].find((it) =>
-        existsSync(join(work, 'root', it, program)),
-      );
+      const place = ['usr/bin', 'usr/sbin'].find((it) => existsSync(join(work, 'root', it, program)));
       if (place === undefined) fail(`the package ${name} has no ${program}`);
       symlinkSync(join('..', 'root', place, program), join(work, 'bin', program));
     }
   }
 };
 
+/** Shows too that a program runs with the libraries of this machine; its error names the one that is too old. */
 const versionOf = ([program, ...args]) => run(join(folder, 'bin', program), args, folder).trim();
 
 if (process.argv.includes('--refresh') || !existsSync(join(folder, 'bin'))) {

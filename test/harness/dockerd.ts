@@ -30,7 +30,8 @@ export class Dockerd extends Server {
     const host = `unix://${folder}/docker.sock`;
     const file = `${folder}/daemon.json`;
     const namespace = `${bed.name}-${name}`;
-    writeFileSync(file, JSON.stringify(config));
+    // It keeps its layers itself; a newer one could leave that to containerd.
+    writeFileSync(file, JSON.stringify({ features: { 'containerd-snapshotter': false }, ...config }));
     super({
       name,
       command: 'dockerd',

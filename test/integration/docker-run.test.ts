@@ -77,8 +77,9 @@ test('docker run with user, directory, environment, memory, cpus, read-only root
 });
 
 test('docker run --init and --network none', async () => {
-  const { stdout } = await engine.run(['run', '--rm', '--network', 'none', IMAGE, 'sh', '-c', 'ip -o link | wc -l']);
-  assert.equal(stdout, '1\n');
+  const script = 'cat /proc/1/comm; ip -o link | wc -l';
+  const { stdout } = await engine.run(['run', '--rm', '--init', '--network', 'none', IMAGE, 'sh', '-c', script]);
+  assert.equal(stdout, 'docker-init\n1\n');
 });
 
 test('docker run -it: a terminal with its size, what is typed, and the exit code', async () => {
