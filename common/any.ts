@@ -1,4 +1,5 @@
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
+import { decodeBounded } from './bounded-decode.ts';
 
 /** What a message codec of proto/gen looks like. */
 export interface Codec<T> {
@@ -25,6 +26,9 @@ export const packAny = <T>(typeUrl: string, codec: Codec<T>, message: T): Any =>
 /** The last part of a type URL: some clients put a host before the name, containerd's do not. */
 export const typeName = (any: Any): string => any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1);
 
-/** Unpacks an Any that must hold the named message; undefined if it holds something else or nothing. */
+/**
+ * Unpacks an Any that must hold the named message; undefined if it holds something else or nothing. ResourceExhausted if
+ * it has too many fields.
+ */
 export const unpackAny = <T>(any: Any | undefined, fullName: string, codec: Codec<T>): T | undefined =>
-  any !== undefined && typeName(any) === fullName ? codec.decode(any.value) : undefined;
+  any !== undefined && typeName(any) === fullName ? decodeBounded(codec, any.value, fullName) : undefined;

@@ -1,6 +1,7 @@
 import type * as grpc from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import { decodeBounded } from '../common/bounded-decode.ts';
 import { CodedError, codeOf, codes, messageOf } from '../common/errdefs.ts';
 import { NAMESPACE_KEY } from '../common/namespace.ts';
 import type { Call, Definition, Service } from './call.ts';
@@ -44,8 +45,8 @@ type Method = Definition['methods'][string];
 const single =
   (path: string, method: Method, handler: Handler, options: ServeOptions) =>
   (call: AnyCall, reply: grpc.sendUnaryData<unknown>): void => {
-    void answer(path, call, { ...options, ending: options.cut }, async (context) => {
-      const response = await handler(method.requestStream ? call : call.request, context);
+    void answer(path, method, call, { ...options, ending: options.cut }, async (request, context) => {
+      const response = await handler(request, context);
       return () => reply(null, response);
     }).then((error) => {
       if (error !== undefined) reply(status(error));
@@ -55,8 +56,8 @@ const single =
 const streaming =
   (path: string, method: Method, handler: Handler, options: ServeOptions) =>
   (call: AnyCall): void => {
-    void answer(path, call, { ...options, ending: options.stopping }, async (context) => {
-      const messages = handler(method.requestStream ? call : call.request, context) as AsyncIterable<unknown>;
+    void answer(path, method, call, { ...options, ending: options.stopping }, async (request, context) => {
+      const messages = handler(request, context) as AsyncIterable<unknown>;
       // A client may wait for the headers before it goes on; without this they would leave with the first message.
       call.sendMetadata(new Metadata());
       for await (const message of messages) {
@@ -71,9 +72,10 @@ const streaming =
 /** Runs a call and logs it. Gives the error that the client is to be told, or undefined when it was answered. */
 const answer = async (
   path: string,
+  method: Method,
   call: AnyCall,
   { log, stopping, ending, underWay }: ServeOptions & { readonly ending: AbortSignal },
-  run: (context: Call) => Promise<() => void>,
+  run: (request: unknown, context: Call) => Promise<() => void>,
 ): Promise<CodedError | undefined> => {
   const began = performance.now();
   const controller = new AbortController();
@@ -83,10 +85,12 @@ const answer = async (
     underWay.delete(call);
     controller.abort(new CodedError(codes.canceled, 'context canceled'));
   });
-  const context = contextOf(path, call, AbortSignal.any([controller.signal, ending]), log);
+  const request = requestOf(method, call);
+  const context = contextOf(path, call, request, AbortSignal.any([controller.signal, ending]), log);
   try {
     stopping.throwIfAborted();
-    const send = await run(context);
+    if (request instanceof CodedError) throw request;
+    const send = await run(request, context);
     send();
     context.log.debug({ durationMs: since(began) }, 'call');
     return undefined;
@@ -122,7 +126,34 @@ const logFailure = ({ log, signal }: Call, error: CodedError, durationMs: number
 /** Something was thrown that nobody meant to throw. */
 const isBug = ({ cause }: CodedError): boolean => cause instanceof Error && !(cause instanceof CodedError);
 
-const contextOf = (path: string, call: AnyCall, signal: AbortSignal, log: Logger): Call => {
+/**
+ * The message or messages of a call; of one message that cannot be read, the error that says so. Decoded here and not
+ * by grpc-js, which would take every refusal for INTERNAL.
+ */
+const requestOf = (method: Method, call: AnyCall): unknown => {
+  if (method.requestStream) return decodedStream(method, call);
+  try {
+    return decoded(method, call.request as Buffer); // as requestDeserialize leaves it
+  } catch (error) {
+    return error;
+  }
+};
+
+async function* decodedStream(method: Method, call: AnyCall): AsyncGenerator {
+  for await (const bytes of call) yield decoded(method, bytes as Buffer);
+}
+
+/** ResourceExhausted: too many fields. Internal, as with Go's servers: it is no such message. */
+const decoded = (method: Method, bytes: Buffer): unknown => {
+  try {
+    return decodeBounded(method.requestType, bytes, `request of ${method.name}`);
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    throw new CodedError(codes.internal, `grpc: error unmarshalling request: ${messageOf(error)}`);
+  }
+};
+
+const contextOf = (path: string, call: AnyCall, request: unknown, signal: AbortSignal, log: Logger): Call => {
   const metadata = textMetadata(call.metadata);
   const namespace = metadata.get(NAMESPACE_KEY)?.[0];
   const lease = metadata.get(LEASE_KEY)?.[0];
@@ -131,7 +162,7 @@ const contextOf = (path: string, call: AnyCall, signal: AbortSignal, log: Logger
   return {
     metadata,
     signal,
-    log: log.child({ call: path, namespace, container: containerOf(path, call.request), peer: peer?.pid }),
+    log: log.child({ call: path, namespace, container: containerOf(path, request), peer: peer?.pid }),
     ...(namespace === undefined ? {} : { namespace }),
     ...(lease === undefined ? {} : { lease }),
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
@@ -206,7 +237,7 @@ const grpcDefinition = (definition: Definition): grpc.ServiceDefinition =>
         requestStream: method.requestStream,
         responseStream: method.responseStream,
         requestSerialize: encode(method.requestType),
-        requestDeserialize: (bytes: Buffer) => method.requestType.decode(bytes),
+        requestDeserialize: (bytes: Buffer) => bytes,
         responseSerialize: encode(method.responseType),
         responseDeserialize: (bytes: Buffer) => method.responseType.decode(bytes),
       },

@@ -1,3 +1,4 @@
+import { decodeBounded } from '../bounded-decode.ts';
 import { CodedError, codes, messageOf } from '../errdefs.ts';
 
 /** A message's codec as proto/gen has it. */
@@ -31,10 +32,17 @@ export const responseCodec = (method: MethodDefinition): MessageCodec<unknown> =
   method.responseType as MessageCodec<unknown>;
 
 /** Internal, as with Go's peers, if the bytes are no message; `what` names it. */
-export const decodeMessage = <T>(codec: MessageCodec<T>, bytes: Uint8Array, what: string): T => {
+export const decodeMessage = <T>(codec: Pick<MessageCodec<T>, 'decode'>, bytes: Uint8Array, what: string): T => {
   try {
     return codec.decode(bytes);
   } catch (error) {
+    if (error instanceof CodedError) throw error;
     throw new CodedError(codes.internal, `ttrpc: malformed ${what}: ${messageOf(error)}`, { cause: error });
   }
+};
+
+/** The same for what a server is sent, and ResourceExhausted if it has more fields than FIELDS_MAX. */
+export const decodeRequestMessage = (method: MethodDefinition, bytes: Uint8Array): unknown => {
+  const what = `request of ${method.name}`;
+  return decodeMessage({ decode: (input) => decodeBounded(requestCodec(method), input, what) }, bytes, what);
 };

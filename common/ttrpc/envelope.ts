@@ -1,6 +1,7 @@
 import type { Status } from '../../proto/gen/google/rpc/status.ts';
 import { type KeyValue, Request, Response } from '../../proto/gen/ttrpc/ttrpc.ts';
-import { invalidArgument, messageOf } from '../errdefs.ts';
+import { decodeBounded } from '../bounded-decode.ts';
+import { CodedError, invalidArgument, messageOf } from '../errdefs.ts';
 import { decodeMessage } from './definition.ts';
 
 /** The documents inside frames: a request names its method, a response carries a status or a message. */
@@ -12,11 +13,12 @@ export const encodeRequest = (request: {
   readonly metadata: KeyValue[];
 }): Uint8Array => Request.encode({ ...request, payload: asBuffer(request.payload) }).finish();
 
-/** InvalidArgument, as with Go's servers, if the bytes are no request. */
+/** InvalidArgument, as with Go's servers, if the bytes are no request; ResourceExhausted if it has too many fields. */
 export const decodeRequest = (bytes: Uint8Array): Request => {
   try {
-    return Request.decode(bytes);
+    return decodeBounded(Request, bytes, 'ttrpc request');
   } catch (error) {
+    if (error instanceof CodedError) throw error;
     throw invalidArgument(`unmarshal request error: ${messageOf(error)}`, { cause: error });
   }
 };

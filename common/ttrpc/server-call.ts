@@ -1,7 +1,7 @@
 import type { Request } from '../../proto/gen/ttrpc/ttrpc.ts';
 import { type CodedError, deadlineExceeded, invalidArgument } from '../errdefs.ts';
 import type { Connection } from './connection.ts';
-import { decodeMessage, requestCodec, responseCodec } from './definition.ts';
+import { decodeRequestMessage, responseCodec } from './definition.ts';
 import { encodeResponse } from './envelope.ts';
 import { EMPTY, type Frame, frameFlags, frameTypes, oversized } from './frame.ts';
 import type { CallContext, OnError, Peer, ServedMethod } from './handler.ts';
@@ -49,8 +49,7 @@ export class ServerCall {
       peer: parts.peer,
     };
     if (this.#context.deadlineMs === 0) throw deadlineExceeded(request.method);
-    const decode = (bytes: Uint8Array): unknown =>
-      decodeMessage(requestCodec(served.method), bytes, `request of ${request.method}`);
+    const decode = (bytes: Uint8Array): unknown => decodeRequestMessage(served.method, bytes);
     if (!served.method.requestStream) {
       this.#input = decode(request.payload);
       return;

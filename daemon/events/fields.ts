@@ -1,4 +1,5 @@
 import { typeName } from '../../common/any.ts';
+import { decodeBounded } from '../../common/bounded-decode.ts';
 import { type Fields, mapField, present } from '../../common/filters.ts';
 import * as payloads from '../../proto/gen/containerd/events/event_payloads.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
@@ -31,13 +32,13 @@ const CODECS = new Map(
   ),
 );
 
-/** Decodes an event that containerd knows; undefined for any other, and for bytes that are none. */
+/** Decodes an event that containerd knows; undefined for any other, and for bytes that are none or too much. */
 export const decodePayload = (any: Any | undefined): Record<string, unknown> | undefined => {
   if (any === undefined) return undefined;
   const name = typeName(any);
   const codec = name.startsWith(PACKAGE) ? CODECS.get(name.slice(PACKAGE.length)) : undefined;
   try {
-    return codec?.decode(any.value) as Record<string, unknown> | undefined;
+    return codec && (decodeBounded(codec, any.value, name) as Record<string, unknown>);
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { FIELDS_MAX } from '../../common/bounded-decode.ts';
 import { codes } from '../../common/errdefs.ts';
 import { encodeFrame, FRAME_BYTES_MAX, frameFlags, frameTypes } from '../../common/ttrpc/frame.ts';
 import { METADATA_PAIRS_MAX } from '../../common/ttrpc/metadata.ts';
@@ -78,6 +79,23 @@ test('too much metadata is ResourceExhausted, and the connection lives on', LIMI
   assert.equal((await peer.answer(1)).code, codes.resourceExhausted);
   peer.request(3, {});
   assert.equal((await peer.answer(3)).code, codes.ok);
+});
+
+test('a request of nothing but fields is ResourceExhausted, and the connection lives on', LIMIT, async (t) => {
+  const peer = await (await serve(t)).raw();
+  const emptyWords = Buffer.alloc(2 * (FIELDS_MAX + 1)).fill(Buffer.from([0x0a, 0]));
+  peer.request(1, { payload: emptyWords });
+  const refused = await peer.answer(1);
+  assert.equal(refused.code, codes.resourceExhausted);
+  assert.equal(refused.message, `request of Echo of ${emptyWords.length} bytes has more than ${FIELDS_MAX} fields`);
+  const emptyMetadata = Buffer.alloc(2 * (FIELDS_MAX + 1)).fill(Buffer.from([0x2a, 0]));
+  peer.send({ streamId: 3, payload: emptyMetadata });
+  assert.equal((await peer.answer(3)).code, codes.resourceExhausted);
+  peer.request(5, { method: 'Collect' }, frameFlags.remoteOpen);
+  peer.send({ streamId: 5, type: frameTypes.data, payload: emptyWords });
+  assert.equal((await peer.answer(5)).code, codes.resourceExhausted);
+  peer.request(7, { payload: wordsPayload('still') });
+  assert.deepEqual((await peer.answer(7)).list, ['still']);
 });
 
 test('a connection that ends within a frame is closed at once, its calls are aborted', LIMIT, async (t) => {

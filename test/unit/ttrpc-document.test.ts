@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { FIELDS_MAX } from '../../common/bounded-decode.ts';
 import { UNREAD_BYTES_MAX, UNREAD_BYTES_PAUSE } from '../../common/ttrpc/connection.ts';
 import { FRAME_BYTES_MAX } from '../../common/ttrpc/frame.ts';
 import { METADATA_LENGTH_MAX, METADATA_PAIRS_MAX } from '../../common/ttrpc/metadata.ts';
@@ -34,6 +35,7 @@ test('PROTOCOL.md gives the limits as they are', () => {
   const limits = {
     FRAME_BYTES_MAX,
     CALLS_MAX,
+    FIELDS_MAX,
     METADATA_PAIRS_MAX,
     METADATA_LENGTH_MAX,
     STATUS_MESSAGE_LENGTH_MAX,
