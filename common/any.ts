@@ -32,3 +32,12 @@ export const typeName = (any: Any): string => any.typeUrl.slice(any.typeUrl.last
  */
 export const unpackAny = <T>(any: Any | undefined, fullName: string, codec: Codec<T>): T | undefined =>
   any !== undefined && typeName(any) === fullName ? decodeBounded(codec, any.value, fullName) : undefined;
+
+/** As `unpackAny`, for what somebody has published: undefined also if the bytes are no such message. */
+export const readAny = <T>(any: Any | undefined, fullName: string, codec: Codec<T>): T | undefined => {
+  try {
+    return unpackAny(any, fullName, codec);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,4 +1,4 @@
-import { unpackAny } from '../../common/any.ts';
+import { readAny } from '../../common/any.ts';
 import { selectorsOf } from '../../common/filters.ts';
 import { nowNanos } from '../../native/index.ts';
 import { TaskExit, TaskOOM } from '../../proto/gen/containerd/events/event_payloads.ts';
@@ -66,11 +66,11 @@ export const endedProcess = (
   payload: Any | undefined,
 ): { readonly containerId: string; readonly execId: string } | undefined => {
   if (topic === '/tasks/oom') {
-    const oom = unpackAny(payload, 'containerd.events.TaskOOM', TaskOOM);
+    const oom = readAny(payload, 'containerd.events.TaskOOM', TaskOOM);
     return oom === undefined ? undefined : { containerId: oom.containerId, execId: '' };
   }
   if (topic !== '/tasks/exit') return undefined;
-  const exit = unpackAny(payload, 'containerd.events.TaskExit', TaskExit);
+  const exit = readAny(payload, 'containerd.events.TaskExit', TaskExit);
   // Pid 0 is no process of a container: dockerd would take it for one that ended, and restart it.
   if (exit === undefined || exit.pid === 0) return undefined;
   return { containerId: exit.containerId, execId: exit.id === exit.containerId ? '' : exit.id };

@@ -1,4 +1,4 @@
-import { unpackAny } from '../../common/any.ts';
+import { readAny } from '../../common/any.ts';
 import { nanosFromTimestamp } from '../../common/timestamp.ts';
 import {
   TaskCreate,
@@ -34,14 +34,14 @@ export const absorbEvent = (parts: IntakeParts, event: NewEvent): boolean => {
         parts,
         event,
         'pause',
-        unpackAny(event.payload, 'containerd.events.TaskPaused', TaskPaused)?.containerId,
+        readAny(event.payload, 'containerd.events.TaskPaused', TaskPaused)?.containerId,
       );
     case '/tasks/resumed':
       return frozen(
         parts,
         event,
         'resume',
-        unpackAny(event.payload, 'containerd.events.TaskResumed', TaskResumed)?.containerId,
+        readAny(event.payload, 'containerd.events.TaskResumed', TaskResumed)?.containerId,
       );
     case '/tasks/exec-added':
       return execAdded(parts, event);
@@ -77,7 +77,7 @@ export const recordExit = (parts: IntakeParts, row: TaskRow | ExecRow, exit: Exi
 };
 
 const created = (parts: IntakeParts, event: NewEvent): boolean => {
-  const message = unpackAny(event.payload, 'containerd.events.TaskCreate', TaskCreate);
+  const message = readAny(event.payload, 'containerd.events.TaskCreate', TaskCreate);
   const row = taskOf(parts, event, message?.containerId);
   // The verb says when it is created; but what its process does meanwhile must find its pid.
   if (row?.status === 'creating') parts.tasks.update(row, { pid: message?.pid ?? 0 });
@@ -85,7 +85,7 @@ const created = (parts: IntakeParts, event: NewEvent): boolean => {
 };
 
 const started = (parts: IntakeParts, event: NewEvent): boolean => {
-  const message = unpackAny(event.payload, 'containerd.events.TaskStart', TaskStart);
+  const message = readAny(event.payload, 'containerd.events.TaskStart', TaskStart);
   const row = taskOf(parts, event, message?.containerId);
   if (row === undefined || message === undefined || (row.pid !== 0 && row.pid !== message.pid)) return true;
   const status = nextTaskStatus(row.status, 'start');
@@ -103,14 +103,14 @@ const frozen = (parts: IntakeParts, event: NewEvent, what: 'pause' | 'resume', i
 };
 
 const execAdded = (parts: IntakeParts, event: NewEvent): boolean => {
-  const message = unpackAny(event.payload, 'containerd.events.TaskExecAdded', TaskExecAdded);
+  const message = readAny(event.payload, 'containerd.events.TaskExecAdded', TaskExecAdded);
   const row = execOf(parts, event, message?.containerId, message?.execId);
   if (row !== undefined) parts.execs.update(row, { status: nextExecStatus(row.status, 'add') });
   return true;
 };
 
 const execStarted = (parts: IntakeParts, event: NewEvent): boolean => {
-  const message = unpackAny(event.payload, 'containerd.events.TaskExecStarted', TaskExecStarted);
+  const message = readAny(event.payload, 'containerd.events.TaskExecStarted', TaskExecStarted);
   const row = execOf(parts, event, message?.containerId, message?.execId);
   if (row === undefined || message === undefined || (row.pid !== 0 && row.pid !== message.pid)) return true;
   parts.execs.update(row, { status: nextExecStatus(row.status, 'start'), pid: message.pid });
@@ -118,7 +118,7 @@ const execStarted = (parts: IntakeParts, event: NewEvent): boolean => {
 };
 
 const exited = (parts: IntakeParts, event: NewEvent): boolean => {
-  const message = unpackAny(event.payload, 'containerd.events.TaskExit', TaskExit);
+  const message = readAny(event.payload, 'containerd.events.TaskExit', TaskExit);
   if (message === undefined) return true;
   const { containerId, id, pid } = message;
   const task = taskOf(parts, event, containerId);

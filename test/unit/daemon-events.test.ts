@@ -240,6 +240,26 @@ test('Docker gets no exit twice, and none of a process that is deleted, of pid 0
   assert.equal(await again.quiet(), true);
 });
 
+test('an exit or an OOM that is no such message keeps Docker from nothing', async () => {
+  await using store = await testStore();
+  {
+    await using before = subscriber(store, { filters: DOCKER });
+    await publish(store, task('start', start('web')));
+    await before.next(1);
+    assert.equal(await before.quiet(), true);
+  }
+  const nonsense = Buffer.from([0x0a, 0xff]);
+  await publish(
+    store,
+    task('exit', { typeUrl: 'containerd.events.TaskExit', value: nonsense }),
+    task('oom', { typeUrl: 'containerd.events.TaskOOM', value: nonsense }),
+    task('exit'),
+  );
+  await using again = subscriber(store, { filters: DOCKER });
+  assert.deepEqual(await again.next(1), ['/tasks/exit']);
+  assert.equal(await again.quiet(), true);
+});
+
 test('Docker that subscribes for the first time gets nothing old, and other filters never do', async () => {
   await using store = await testStore();
   const others = [

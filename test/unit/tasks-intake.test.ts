@@ -27,6 +27,14 @@ test('a repeated exit is acknowledged and not published again, whether its shim 
   }
 });
 
+test('an event of a task that is no such message changes nothing, and is passed on', async () => {
+  await using rows = await openRows();
+  rows.db.transaction(() => rows.tasks.insert(taskRow({ status: 'running' })));
+  const event = exitEvent({ pid: 10, status: 7, at: 123n }, { sequence: 1n });
+  await rows.forward({ ...event, payload: { ...event.payload, value: Buffer.from([0x0a, 0xff]) } });
+  assert.deepEqual([rows.tasks.get(key)?.status, rows.topics()], ['running', ['/tasks/exit']]);
+});
+
 test('an exit known from its record is still published once, when the shim tells of it', async () => {
   await using rows = await openRows();
   rows.db.transaction(() => {
