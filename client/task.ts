@@ -1,6 +1,6 @@
 import { checkIdentifier } from '../common/identifiers.ts';
-import { jsonTypes, packAny } from '../common/any.ts';
-import { CheckpointOptions } from '../proto/gen/containerd/runc/v1/runc_options.ts';
+import { jsonTypes, packAny, unpackAny } from '../common/any.ts';
+import { CheckpointOptions, ProcessDetails } from '../proto/gen/containerd/runc/v1/runc_options.ts';
 import { TasksDefinition } from '../proto/gen/containerd/services/tasks/v1/tasks.ts';
 import type { Metric } from '../proto/gen/containerd/types/types.ts';
 import type { StdioPaths } from './io/stdio.ts';
@@ -8,6 +8,14 @@ import { jsonAny } from './json-any.ts';
 import { Process } from './process.ts';
 import { exitOf, type Exit } from './process-status.ts';
 import type { LinuxResources, ProcessSpec } from './spec/runtime-spec.ts';
+
+/** A process in a container. */
+export interface TaskProcess {
+  /** In the daemon's pid namespace. */
+  readonly pid: number;
+  /** Undefined: it is not the first process of an exec. */
+  readonly execId: string | undefined;
+}
 
 /** The running thing of a container: its first process and what surrounds it (namespaces, cgroup, mounts). */
 export class Task extends Process {
@@ -33,11 +41,19 @@ export class Task extends Process {
     return new Process(this.channel, { ...this.name, execId });
   }
 
-  /** Pids of all processes in the container, in the daemon's pid namespace; an exec's comes with its id. */
+  /** Pids of all processes in the container, in the daemon's pid namespace. */
   async pids(signal?: AbortSignal): Promise<number[]> {
+    return (await this.processes(signal)).map(({ pid }) => pid);
+  }
+
+  /** The same, with the exec id of those that exec has started. */
+  async processes(signal?: AbortSignal): Promise<TaskProcess[]> {
     const request = { containerId: this.name.containerId };
     const { processes } = await this.channel.call(TasksDefinition, 'listPids', request, this.scope, signal);
-    return processes.map(({ pid }) => pid);
+    return processes.map(({ pid, info }) => ({
+      pid,
+      execId: unpackAny(info, 'containerd.runc.v1.ProcessDetails', ProcessDetails)?.execId,
+    }));
   }
 
   /** Freezes all processes. Fails with failedPrecondition unless the task runs. */
@@ -49,7 +65,7 @@ export class Task extends Process {
     await this.channel.call(TasksDefinition, 'resume', { containerId: this.name.containerId }, this.scope, signal);
   }
 
-  /** What the task's cgroup says, as `io.containerd.cgroups.v1.Metrics` or `…v2.Metrics` in `data`. */
+  /** What the task's cgroup says, as `io.containerd.cgroups.v1.Metrics` or `…v2.Metrics` in `data`; see `usageOf`. */
   async metrics(signal?: AbortSignal): Promise<Metric | undefined> {
     const request = { filters: [`id==${this.name.containerId}`] };
     const { metrics } = await this.channel.call(TasksDefinition, 'metrics', request, this.scope, signal);

@@ -1,17 +1,19 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { invalidArgument } from '../../common/errdefs.ts';
 import type { Process, WaitOptions } from '../process.ts';
 import type { Exit } from '../process-status.ts';
 import { repeatWhileAway } from '../while-away.ts';
 import { FifoDirectory, type FifoOptions } from './fifo-directory.ts';
 import { readFifo, writeFifo } from './fifo-ends.ts';
-import { Pump } from './pump.ts';
-import type { StdioPaths } from './stdio.ts';
+import { FollowedFile } from './followed-file.ts';
+import { type Output, Pump } from './pump.ts';
+import { filePath, type StdioPaths } from './stdio.ts';
 
 /** What a process's stdio is connected to; none of them is closed. */
 export interface LocalStreams {
-  /** Read until its end or the process's. Absent: the process's stdin is /dev/null. */
+  /** Read until its end or the process's. Absent: the process's stdin is /dev/null, or left to others. */
   readonly stdin?: Readable;
   readonly stdout: Writable;
   /** Not used with a terminal. */
@@ -27,32 +29,45 @@ export interface LocalStreams {
  *     const exit = await stdio.carry(task);
  */
 export class AttachedStdio implements AsyncDisposable {
-  readonly #fifos: FifoDirectory;
+  /** For Create or Exec. */
+  readonly paths: StdioPaths;
   readonly #streams: LocalStreams;
-  readonly #pumps: readonly Pump[];
+  readonly #outputs: readonly Output[];
+  /** Undefined: somebody else's. */
+  #fifos: FifoDirectory | undefined;
 
-  private constructor(fifos: FifoDirectory, streams: LocalStreams) {
-    this.#fifos = fifos;
+  private constructor(paths: StdioPaths, streams: LocalStreams) {
+    this.paths = paths;
     this.#streams = streams;
-    const { stdout, stderr } = fifos.paths;
-    this.#pumps = [
-      new Pump(readFifo(stdout), streams.stdout),
-      ...(stderr === '' ? [] : [new Pump(readFifo(stderr), streams.stderr)]),
-    ];
+    this.#outputs = outputsOf(paths, streams);
   }
 
-  /** Makes the FIFOs and begins to read: the shim finds a reader when it opens them. */
+  /**
+   * Makes the FIFOs and opens them: the shim finds a reader when it opens them. Nothing is read before `carry`, so what
+   * a runtime writes there when it refuses is dropped: the error of the call says it too.
+   */
   static async open(options: Omit<FifoOptions, 'stdin'>, streams: LocalStreams): Promise<AttachedStdio> {
     using undo = new DisposableStack();
     const fifos = undo.use(await FifoDirectory.make({ ...options, stdin: streams.stdin !== undefined }));
-    const stdio = new AttachedStdio(fifos, streams);
+    const stdio = new AttachedStdio(fifos.paths, streams);
+    stdio.#fifos = fifos;
     undo.move();
     return stdio;
   }
 
-  /** For Create or Exec. */
-  get paths(): StdioPaths {
-    return this.#fifos.paths;
+  /**
+   * Connects with a process that runs already, by what its status says of its stdio: FIFOs on this machine, whose
+   * other reader must have gone (two readers would each get a part), or a file, of which what comes from now on is
+   * carried. Throws invalidArgument when its output goes nowhere or to a logger.
+   */
+  static reopen(paths: StdioPaths, streams: LocalStreams): AttachedStdio {
+    const { stdin, ...outputs } = streams;
+    return new AttachedStdio(paths, paths.stdin === '' || stdin === undefined ? outputs : streams);
+  }
+
+  /** Leaves the FIFOs to whoever connects next. */
+  keep(): void {
+    this.#fifos = undefined;
   }
 
   /**
@@ -64,13 +79,14 @@ export class AttachedStdio implements AsyncDisposable {
     const either = signal === undefined ? finished.signal : AbortSignal.any([signal, finished.signal]);
     const input =
       this.#streams.stdin === undefined ? undefined : feed(this.#streams.stdin, this.paths.stdin, process, either);
-    const output = Promise.all(this.#pumps.map(({ done }) => done));
+    for (const output of this.#outputs) output.begin();
+    const output = Promise.all(this.#outputs.map(({ done }) => done));
     try {
       const exit = process.wait(options, either);
       exit.catch(() => undefined);
       // The output ends first only if it fails or if the process has closed it.
       await Promise.race([exit, output.then(() => exit)]);
-      for (const pump of this.#pumps) pump.ended();
+      for (const one of this.#outputs) one.ended();
       await output;
       return await exit;
     } finally {
@@ -80,10 +96,24 @@ export class AttachedStdio implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pump of this.#pumps) pump.stop();
-    this.#fifos[Symbol.dispose]();
+    for (const output of this.#outputs) output.stop();
+    this.#fifos?.[Symbol.dispose]();
   }
 }
+
+/** Both outputs may go to one file, which is carried once. */
+const outputsOf = ({ stdout, stderr, terminal }: StdioPaths, streams: LocalStreams): Output[] => {
+  const outputs = stdout === '' ? [] : [outputOf(stdout, streams.stdout)];
+  if (!terminal && stderr !== '' && stderr !== stdout) outputs.push(outputOf(stderr, streams.stderr));
+  return outputs;
+};
+
+const outputOf = (uri: string, to: Writable): Output => {
+  if (uri.startsWith('/')) return new Pump(readFifo(uri), to);
+  const file = filePath(uri);
+  if (file === undefined) throw invalidArgument(`the output goes to ${uri}, where nobody can read it`);
+  return new FollowedFile(file, to);
+};
 
 /** Carries `from` into the FIFO until either ends; the process then sees the end of its input. */
 const feed = async (from: Readable, path: string, process: Process, signal: AbortSignal): Promise<void> => {

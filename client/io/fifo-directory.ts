@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { about } from '../../common/errdefs.ts';
 import type { StdioPaths } from './stdio.ts';
@@ -11,11 +11,13 @@ const run = promisify(execFile);
 /** Where root's FIFOs lie; tmpfs, and no place that something tidies up. Others: the directory for temporary files. */
 export const FIFO_DIRECTORY = '/run/holdfast/fifo';
 
-/** Which FIFOs to make. stdout is always there; with a terminal it carries stderr too. */
+/** Which FIFOs to make. */
 export interface FifoOptions {
   /** Of the container or exec; part of the names. */
   readonly id: string;
   readonly stdin: boolean;
+  /** Default: stdout, and without a terminal stderr. `none`: the output goes elsewhere. */
+  readonly output?: 'none';
   readonly terminal: boolean;
   /** Below which a directory is made. */
   readonly directory?: string;
@@ -43,8 +45,8 @@ export class FifoDirectory implements Disposable {
     const name = (stream: string, wanted: boolean): string => (wanted ? join(path, `${options.id}-${stream}`) : '');
     const directory = new FifoDirectory(path, {
       stdin: name('stdin', options.stdin),
-      stdout: name('stdout', true),
-      stderr: name('stderr', !options.terminal),
+      stdout: name('stdout', options.output !== 'none'),
+      stderr: name('stderr', options.output !== 'none' && !options.terminal),
       terminal: options.terminal,
     });
     const { stdin, stdout, stderr } = directory.paths;
@@ -61,6 +63,16 @@ export class FifoDirectory implements Disposable {
     rmSync(this.#path, { recursive: true, force: true });
   }
 }
+
+/**
+ * Removes the directory that `FifoDirectory` made for a process and somebody left there; anything else is not touched.
+ * For when the process is gone.
+ */
+export const removeFifos = ({ stdin, stdout }: StdioPaths): void => {
+  for (const path of [stdin, stdout]) {
+    if (dirname(dirname(path)) === FIFO_DIRECTORY) rmSync(dirname(path), { recursive: true, force: true });
+  }
+};
 
 const makeDirectory = (chosen: string | undefined): string => {
   const parent =

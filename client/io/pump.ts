@@ -1,5 +1,17 @@
 import type { Readable, Writable } from 'node:stream';
 
+/** One stream of a process on its way to a local one. */
+export interface Output {
+  /** Resolves when all was written; rejects with the error of the local stream. */
+  readonly done: Promise<void>;
+  /** Nothing is read before. */
+  begin(): void;
+  /** The process has ended. */
+  ended(): void;
+  /** Reads nothing more. */
+  stop(): void;
+}
+
 /** How long an ended process's output may be silent before it is taken for complete, milliseconds. */
 const QUIET_MS = 1_000;
 
@@ -11,29 +23,22 @@ const QUIET_MS = 1_000;
  * A process that left children behind leaves them its output too, so the end may never come: from `ended()` on, one
  * second in which nothing came while we were listening counts as the end.
  */
-export class Pump {
+export class Pump implements Output {
   readonly done: Promise<void>;
   readonly #from: Readable;
+  readonly #to: Writable;
   #quiet: NodeJS.Timeout | undefined;
   #ended = false;
 
   constructor(from: Readable, to: Writable) {
     this.#from = from;
+    this.#to = to;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fail = (error: Error): void => {
       reject(error);
       from.destroy();
     };
     to.once('error', fail);
-    from.on('data', (chunk: Buffer) => {
-      if (to.write(chunk)) return this.#listen();
-      clearTimeout(this.#quiet); // it is our own reader who is slow
-      from.pause();
-      to.once('drain', () => {
-        from.resume();
-        this.#listen();
-      });
-    });
     from.on('error', () => undefined); // 'close' follows
     from.once('close', () => {
       clearTimeout(this.#quiet);
@@ -43,13 +48,24 @@ export class Pump {
     this.done.catch(() => undefined); // whoever waits for it sees it too
   }
 
-  /** The process has ended. */
+  begin(): void {
+    const [from, to] = [this.#from, this.#to];
+    from.on('data', (chunk: Buffer) => {
+      if (to.write(chunk)) return this.#listen();
+      clearTimeout(this.#quiet); // it is our own reader who is slow
+      from.pause();
+      to.once('drain', () => {
+        from.resume();
+        this.#listen();
+      });
+    });
+  }
+
   ended(): void {
     this.#ended = true;
     if (!this.#from.isPaused()) this.#listen();
   }
 
-  /** Reads nothing more. */
   stop(): void {
     this.#from.destroy();
   }

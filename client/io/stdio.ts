@@ -13,16 +13,29 @@ export interface StdioPaths {
   readonly terminal: boolean;
 }
 
+/** The file that `file://PATH` names; undefined for anything else. */
+export const filePath = (uri: string): string | undefined => {
+  const path = /^file:\/\/(\/[^?#]*)/.exec(uri)?.[1];
+  try {
+    return path === undefined ? undefined : decodeURIComponent(path);
+  } catch {
+    return undefined; // no URI after all
+  }
+};
+
 /** Nothing is read, and what is written is dropped. */
 export const nullStdio: StdioPaths = { stdin: '', stdout: '', stderr: '', terminal: false };
 
 /**
- * Output is appended to one file, in the order in which it was written; there is no input. One file for both streams:
+ * Output is appended to one file, in the order in which it was written; `stdin` is a FIFO (default: no input). One file for both streams:
  * containerd's own shim takes no second one, and two files would lose the order.
  */
-export const fileStdio = (path: string, options: { readonly terminal?: boolean } = {}): StdioPaths => {
+export const fileStdio = (
+  path: string,
+  options: { readonly terminal?: boolean; readonly stdin?: string } = {},
+): StdioPaths => {
   if (!isAbsolute(path)) throw invalidArgument(`log file ${path} is not an absolute path`);
   const url = `file://${path.split('/').map(encodeURIComponent).join('/')}`;
   const terminal = options.terminal ?? false;
-  return { stdin: '', stdout: url, stderr: terminal ? '' : url, terminal };
+  return { stdin: options.stdin ?? '', stdout: url, stderr: terminal ? '' : url, terminal };
 };

@@ -29,6 +29,14 @@ export const findUser = (rootfs: string, text: string): UserSpec => {
   return { uid, gid, additionalGids: [...new Set([gid, ...more])] };
 };
 
+/** The login shell of a uid, by the /etc/passwd below `rootfs`; undefined where it is not listed or has none. */
+export const passwdShell = (rootfs: string, uid: number): string | undefined =>
+  entries(rootfs, '/etc/passwd').find(([, , id]) => id === String(uid))?.[6] || undefined;
+
+/** The names of the uids that the /etc/passwd below `rootfs` lists. */
+export const userNames = (rootfs: string): ReadonlyMap<number, string> =>
+  new Map(entries(rootfs, '/etc/passwd').map(([name = '', , uid]) => [Number(uid), name]));
+
 const idOf = (text: string, subject: string, name: string): number => {
   if (!/^\d+$/.test(text)) throw notFound(`${subject} of the container`, name);
   const id = Number(text);
