@@ -13,14 +13,15 @@ const SIGKILL = 9;
 export const discard = async (process: Process): Promise<void> => {
   try {
     const { state } = await process.status();
-    if (alive.has(state)) await end(process, state);
+    if (alive.has(state)) await endNow(process, state);
     await process.delete();
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
 };
 
-const end = async (process: Process, state: ProcessState): Promise<void> => {
+/** SIGKILL to all of it, and its end. Fails with notFound when it was deleted meanwhile. */
+export const endNow = async (process: Process, state: ProcessState): Promise<void> => {
   try {
     await process.kill(SIGKILL, { all: process instanceof Task });
   } catch (error) {

@@ -1,9 +1,10 @@
-import pidusage from 'pidusage';
 import type { Client } from '../client/connect.ts';
 import type { Plugin } from '../client/server.ts';
 import { VERSION } from '../common/version.ts';
 import { daemonRoot } from './daemon-root.ts';
+import { listShims, type Shim } from './list-shims.ts';
 import { isLocal } from './local.ts';
+import { figuresOf, type ProcessFigures } from './process-figures.ts';
 
 export interface Info {
   readonly client: { readonly version: string };
@@ -20,15 +21,8 @@ export interface Info {
     readonly process: ProcessFigures | undefined;
   };
   readonly namespaces: readonly NamespaceFigures[];
+  readonly shims: readonly Shim[];
   readonly plugins: readonly Plugin[];
-}
-
-interface ProcessFigures {
-  readonly pid: number;
-  readonly elapsedMs: number;
-  readonly memoryBytes: number;
-  /** On average since its start; 100 is one CPU. */
-  readonly cpuPercent: number;
 }
 
 interface NamespaceFigures {
@@ -55,22 +49,9 @@ export const gatherInfo = async (client: Client): Promise<Info> => {
       process: pid !== undefined && (await isLocal(client)) ? await figuresOf(pid) : undefined,
     },
     namespaces: await Promise.all(names.sort().map((name) => countsOf(client.inNamespace(name)))),
+    shims: await listShims(client),
     plugins: await server.plugins(),
   };
-};
-
-const figuresOf = async (pid: number): Promise<ProcessFigures | undefined> => {
-  try {
-    const { elapsed, memory, ctime } = await pidusage(pid);
-    return {
-      pid,
-      elapsedMs: Math.round(elapsed),
-      memoryBytes: memory,
-      cpuPercent: elapsed > 0 ? (100 * ctime) / elapsed : 0,
-    };
-  } catch {
-    return undefined; // it has just ended
-  }
 };
 
 const countsOf = async (client: Client): Promise<NamespaceFigures> => {

@@ -3,7 +3,7 @@ import type { ContainerInfo } from '../client/container.ts';
 import type { Exit, ProcessState, ProcessStatus } from '../client/process-status.ts';
 import { alive } from './alive.ts';
 import { isLocal } from './local.ts';
-import { startedAtNanos } from './started-at.ts';
+import { startedAtNanos } from './proc.ts';
 
 /** A container together with its task. */
 export interface ContainerRow {

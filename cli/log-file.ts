@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Client } from '../client/connect.ts';
+import { filePath } from '../client/io/stdio.ts';
 import { isNotFound } from '../common/errdefs.ts';
 import { daemonRoot } from './daemon-root.ts';
 
@@ -24,7 +25,7 @@ export const logFileOf = async (client: Client, id: string): Promise<string | un
   const labelled = (await container.info()).labels.get(LOG_LABEL);
   if (labelled !== undefined) return labelled;
   try {
-    return pathOf((await container.task.status()).stdio.stdout);
+    return filePath((await container.task.status()).stdio.stdout);
   } catch (error) {
     if (isNotFound(error)) return undefined;
     throw error;
@@ -36,13 +37,3 @@ export const isOwnLogFile = (path: string, client: Client, id: string): boolean 
   path.endsWith(`/${ending(client, id)}`);
 
 const ending = ({ namespace }: Client, id: string): string => join('logs', namespace, `${id}.log`);
-
-/** `file:///var/log/x` as somebody else may have asked for. */
-const pathOf = (uri: string): string | undefined => {
-  const path = /^file:\/\/(\/[^?#]*)/.exec(uri)?.[1];
-  try {
-    return path === undefined ? undefined : decodeURIComponent(path);
-  } catch {
-    return undefined; // no URI after all
-  }
-};

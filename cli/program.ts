@@ -1,14 +1,30 @@
-import { Command, Option } from 'commander';
-import { DEFAULT_ADDRESS, DEFAULT_NAMESPACE } from '../client/connect.ts';
+import { Command } from 'commander';
 import { VERSION } from '../common/version.ts';
+import { addAttach } from './commands/attach.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addEvents } from './commands/events.ts';
 import { addExec } from './commands/exec.ts';
 import { addInfo } from './commands/info.ts';
+import { addInspect } from './commands/inspect.ts';
 import { addKill } from './commands/kill.ts';
 import { addLogs } from './commands/logs.ts';
+import { addPause, addUnpause } from './commands/pause.ts';
 import { addPs } from './commands/ps.ts';
 import { addRm } from './commands/rm.ts';
 import { addRun } from './commands/run.ts';
+import { addShell } from './commands/shell.ts';
+import { addShim } from './commands/shim.ts';
+import { addStats } from './commands/stats.ts';
+import { addStop } from './commands/stop.ts';
+import { addTop } from './commands/top.ts';
+import { addWait } from './commands/wait.ts';
+import { addConnectionOptions, repeatConnectionOptions } from './session.ts';
+
+const VERBS = [
+  ['Containers:', [addRun, addPs, addStop, addKill, addPause, addUnpause, addWait, addRm]],
+  ['Inside them:', [addExec, addShell, addAttach, addLogs, addTop, addStats, addInspect]],
+  ['The daemon:', [addInfo, addEvents, addShim]],
+] as const;
 
 /** The command line with all its verbs. Whatever is wrong with one throws; nothing is printed for it. */
 export const makeProgram = (): Command => {
@@ -16,13 +32,6 @@ export const makeProgram = (): Command => {
     .description("Runs and watches containers of a Holdfast daemon, or of any that speaks containerd's API.")
     .version(`holdfast ${VERSION}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this, or the help of a command')
-    .helpCommand('help [command]', 'print the help of a command')
-    .addOption(
-      new Option('-a, --address <path>', "the daemon's socket").env('HOLDFAST_ADDRESS').default(DEFAULT_ADDRESS),
-    )
-    .addOption(
-      new Option('-n, --namespace <name>', 'whose containers').env('HOLDFAST_NAMESPACE').default(DEFAULT_NAMESPACE),
-    )
     // What stands behind the verb is the verb's: -a is another thing to ps.
     .enablePositionalOptions()
     .configureOutput({ outputError: () => undefined }) // main says it
@@ -36,6 +45,13 @@ Examples:
   holdfast logs -f web
   holdfast events --since 10m --follow`,
     );
-  for (const add of [addRun, addPs, addExec, addKill, addRm, addLogs, addEvents, addInfo]) add(program);
+  addConnectionOptions(program);
+  for (const [heading, verbs] of VERBS) {
+    program.commandsGroup(heading);
+    for (const add of verbs) add(program);
+  }
+  repeatConnectionOptions(program);
+  program.commandsGroup('This command:').helpCommand('help [command]', 'print the help of a command');
+  addCompletion(program);
   return program;
 };

@@ -6,7 +6,7 @@ import { collect } from '../parse/pairs.ts';
 import { parseSince } from '../parse/since.ts';
 import { print } from '../print.ts';
 import { eventJson, eventLine } from '../render/event.ts';
-import { clientOf } from '../session.ts';
+import { withClient } from '../session.ts';
 
 interface EventsOptions {
   readonly since?: NonNullable<Subscription['since']>;
@@ -33,11 +33,15 @@ export const addEvents = (program: Command): void => {
     .option('--json', 'one JSON document a line')
     .addHelpText('after', MORE)
     .action(async ({ since, follow, json, filter }: EventsOptions) => {
-      await using client = clientOf(command);
-      const what = { ...(since === undefined ? {} : { since }), ...(filter === undefined ? {} : { filters: filter }) };
-      const events =
-        follow === true ? client.events.subscribe({ ...what, onBroken }) : kept(client.events.history(what));
-      for await (const event of events) await print(json === true ? eventJson(event) : eventLine(event));
+      await withClient(command, async (client) => {
+        const what = {
+          ...(since === undefined ? {} : { since }),
+          ...(filter === undefined ? {} : { filters: filter }),
+        };
+        const events =
+          follow === true ? client.events.subscribe({ ...what, onBroken }) : kept(client.events.history(what));
+        for await (const event of events) await print(json === true ? eventJson(event) : eventLine(event));
+      });
     });
 };
 

@@ -4,7 +4,7 @@ import { codeOf, codes, isNotFound } from '../../common/errdefs.ts';
 import { each } from '../each.ts';
 import { Failure } from '../failure.ts';
 import { parseSignal } from '../parse/signal.ts';
-import { clientOf } from '../session.ts';
+import { withClient } from '../session.ts';
 
 const SIGKILL = 9;
 
@@ -21,8 +21,7 @@ export const addKill = (program: Command): void => {
     .option('-s, --signal <signal>', 'name or number: TERM, SIGHUP, 9', parseSignal, SIGKILL)
     .option('-a, --all', 'to all processes of the container, not only to its first')
     .action(async (ids: readonly string[], options: KillOptions) => {
-      await using client = clientOf(command);
-      process.exitCode = await each(ids, (id) => kill(client, id, options));
+      process.exitCode = await withClient(command, (client) => each(client, ids, (id) => kill(client, id, options)));
     });
   // The number would be shown as the default.
   command.options.find(({ long }) => long === '--signal')?.default(SIGKILL, 'KILL');

@@ -5,7 +5,7 @@ import { copyLog } from '../copy-log.ts';
 import { Failure } from '../failure.ts';
 import { logFileOf } from '../log-file.ts';
 import { parseCount } from '../parse/count.ts';
-import { clientOf } from '../session.ts';
+import { withClient } from '../session.ts';
 
 interface LogsOptions {
   readonly follow?: true;
@@ -25,8 +25,7 @@ export const addLogs = (program: Command): void => {
     .option('-n, --tail <number>', 'only so many lines of what is there', parseCount)
     .addHelpText('after', MORE)
     .action(async (id: string, options: LogsOptions) => {
-      await using client = clientOf(command);
-      await logs(client, id, options);
+      await withClient(command, (client) => logs(client, id, options));
     });
 };
 

@@ -8,7 +8,7 @@ import { duration } from '../render/human.ts';
 import { json } from '../render/json.ts';
 import { statusWords } from '../render/status.ts';
 import { shorten, table } from '../render/table.ts';
-import { clientOf } from '../session.ts';
+import { withClient } from '../session.ts';
 
 interface PsOptions {
   readonly all?: true;
@@ -28,17 +28,17 @@ export const addPs = (program: Command): void => {
     .option('-a, --all', 'list all, those that have ended or never ran too')
     .option('-q, --quiet', 'only the ids')
     .option('--no-trunc', 'cut nothing off')
-    .option('--json', 'a JSON array')
+    .option('--json', 'a JSON array; with -q of the ids')
     .action(async (options: PsOptions) => {
-      await using client = clientOf(command);
-      await ps(client, options);
+      await withClient(command, (client) => ps(client, options));
     });
 };
 
 const ps = async (client: Client, { all, quiet, json: asJson, trunc }: PsOptions): Promise<void> => {
   const isShown = ({ state }: ContainerRow): boolean => all === true || (state !== 'none' && alive.has(state));
   const rows = (await listContainers(client)).filter(isShown);
-  if (asJson === true) return print(json(rows.map(document), { indent: 2 }));
+  if (asJson === true)
+    return print(json(quiet === true ? rows.map(({ id }) => id) : rows.map(document), { indent: 2 }));
   if (quiet === true) return print(rows.map(({ id }) => `${id}\n`).join(''));
   const now = nowWholeMs();
   const cut = (text: string, length: number): string => (trunc ? shorten(text, length) : text);

@@ -4,6 +4,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SpecOptions } from '../../client/spec/create-spec.ts';
 import type { MountSpec } from '../../client/spec/runtime-spec.ts';
 import { findUser } from '../../client/spec/users.ts';
+import { checkIdentifier } from '../../common/identifiers.ts';
+import { detachKeysOption } from '../parse/detach-keys.ts';
 import { parseMount, parseVolume } from '../parse/mount.ts';
 import { collect, collectEnv, collectPair } from '../parse/pairs.ts';
 import { parseCount } from '../parse/count.ts';
@@ -14,6 +16,8 @@ export interface RunOptions {
   readonly rootfs: string;
   readonly name?: string;
   readonly detach?: true;
+  readonly json?: true;
+  readonly detachKeys: Buffer;
   readonly rm?: true;
   readonly interactive?: true;
   readonly tty?: true;
@@ -39,8 +43,10 @@ export interface RunOptions {
 export const addRunOptions = (command: Command): Command =>
   command
     .addOption(new Option('--rootfs <dir>', 'directory with the root file system').argParser(parseRootfs))
-    .option('--name <id>', 'name of the container; default: 12 random hex digits')
+    .option('--name <id>', 'name of the container; default: 12 random hex digits', parseName)
     .option('-d, --detach', 'print the id and leave the container to itself')
+    .option('--json', 'with -d: the id as a JSON document')
+    .addOption(detachKeysOption())
     .option('--rm', 'remove the container when it has ended, or when we leave it')
     .option('-i, --interactive', 'give it our input')
     .option('-t, --tty', 'give it a terminal')
@@ -86,6 +92,14 @@ export const specOptions = (options: RunOptions): Omit<SpecOptions, 'namespace' 
     ...(network === undefined ? {} : { network }),
     ...(pid === undefined ? {} : { pid }),
   };
+};
+
+const parseName = (text: string): string => {
+  try {
+    return checkIdentifier(text);
+  } catch {
+    throw new InvalidArgumentError('It is at most 76 letters and digits, with single . _ or - between them.');
+  }
 };
 
 const parseRootfs = (text: string): string => {

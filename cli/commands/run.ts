@@ -3,17 +3,20 @@ import { rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Client } from '../../client/connect.ts';
 import type { Container } from '../../client/container.ts';
+import { FifoDirectory } from '../../client/io/fifo-directory.ts';
 import { fileStdio, type StdioPaths } from '../../client/io/stdio.ts';
 import { terminalSize } from '../../client/io/terminal.ts';
 import { createSpec } from '../../client/spec/create-spec.ts';
 import type { Task } from '../../client/task.ts';
 import { codeOf, codes, messageOf } from '../../common/errdefs.ts';
-import { attached } from '../attached.ts';
+import { attached, exitStatusOf } from '../attached.ts';
 import { discard } from '../discard.ts';
 import { Failure, isBrokenPipe } from '../failure.ts';
 import { LOG_LABEL, logFileFor } from '../log-file.ts';
 import { print } from '../print.ts';
-import { clientOf } from '../session.ts';
+import { REMOVE_LABEL } from '../remove.ts';
+import { json } from '../render/json.ts';
+import { withClient } from '../session.ts';
 import { unstartable } from '../unstartable.ts';
 import { addRunOptions, specOptions, type RunOptions } from './run-options.ts';
 
@@ -22,8 +25,9 @@ Images do not exist yet: --rootfs names a directory with a root file system. It 
 writes stays there, unless it is run with --read-only.
 
 Attached, the container's output is ours, signals go to it, and its exit status is ours: 125 if it could not be run at
-all, 126 if the command cannot be invoked, 127 if there is no such command. With -d the id is printed, and
-"holdfast logs ID" shows the output.`;
+all, 126 if the command cannot be invoked, 127 if there is no such command. With -d the id is printed,
+"holdfast logs ID" shows the output, and with -i too "holdfast attach ID" gives it input. On a terminal (-it),
+ctrl-p ctrl-q leaves the container to itself, and "holdfast attach ID" goes back to it.`;
 
 export const addRun = (program: Command): void => {
   const command = program
@@ -39,22 +43,25 @@ export const addRun = (program: Command): void => {
     if (options.rootfs === undefined) {
       throw new Failure('there are no images yet: name a directory with a root file system, --rootfs DIR');
     }
-    await using client = clientOf(command);
     const args = [first, ...rest];
-    process.exitCode = await (options.detach === true ? runDetached : runAttached)(client, args, options);
+    const how = options.detach === true ? runDetached : runAttached;
+    process.exitCode = await withClient(command, (client) => how(client, args, options));
   });
 };
 
-/** Gives the exit status of the container. */
+/** Gives the exit status of the container, or 0 when it was left to itself. */
 const runAttached = async (client: Client, args: readonly string[], options: RunOptions): Promise<number> => {
+  if (options.json === true) throw new Failure("--json goes with -d: attached, the output is the container's");
   await using cleanup = new AsyncDisposableStack();
   const id = options.name ?? newId();
   let isRunning = false;
   try {
-    const exit = await attached(
-      { id, interactive: options.interactive === true, terminal: options.tty === true },
+    const { interactive, tty, detachKeys } = options;
+    const outcome = await attached(
+      { id, interactive: interactive === true, terminal: tty === true, detachKeys },
       async (stdio, signal) => {
-        const container = await create(client, cleanup, { args, options: { ...options, name: id }, labels: new Map() });
+        const labels = new Map(options.rm === true ? [[REMOVE_LABEL, 'true']] : []);
+        const container = await create(client, cleanup, { args, options: { ...options, name: id }, labels });
         return createTask(container, cleanup, stdio, signal);
       },
       () => {
@@ -62,11 +69,12 @@ const runAttached = async (client: Client, args: readonly string[], options: Run
         if (options.rm !== true) cleanup.move(); // it stays, for ps and rm
       },
     );
-    return exit.status;
+    if (outcome === 'detached') cleanup.move();
+    return exitStatusOf(outcome, id);
   } catch (error) {
     if (!isRunning) throw unstartable(error);
     if (options.rm === true || isBrokenPipe(error)) throw error;
-    throw new Failure(`${messageOf(error)}; it goes on: "holdfast kill ${id}" ends it`, { cause: error });
+    throw new Failure(`${messageOf(error)}; it goes on: "holdfast stop ${id}" ends it`, { cause: error });
   }
 };
 
@@ -77,9 +85,6 @@ const runDetached = async (client: Client, args: readonly string[], options: Run
       '--rm does not go with -d: nobody would be there to remove it; use "holdfast rm" when it has ended',
     );
   }
-  if (options.interactive === true && options.tty !== true) {
-    throw new Failure('-i does not go with -d: nobody would be there to write to it');
-  }
   await using cleanup = new AsyncDisposableStack();
   const id = options.name ?? newId();
   const log = await logFileFor(client, id);
@@ -87,14 +92,21 @@ const runDetached = async (client: Client, args: readonly string[], options: Run
   const container = await create(client, cleanup, { args, options: { ...options, name: id }, labels });
   await rm(log, { force: true }); // of a container of that name that another client has removed
   try {
-    const task = await createTask(container, cleanup, fileStdio(log, { terminal: options.tty === true }));
-    await task.start();
+    const stdin = options.interactive === true ? await inputFor(id, cleanup) : '';
+    const stdio = fileStdio(log, { terminal: options.tty === true, stdin });
+    await (await createTask(container, cleanup, stdio)).start();
   } catch (error) {
     throw unstartable(error);
   }
   cleanup.move();
-  await print(`${id}\n`);
+  await print(options.json === true ? json({ id }) : `${id}\n`);
   return 0;
+};
+
+/** A FIFO for whoever attaches. */
+const inputFor = async (id: string, cleanup: AsyncDisposableStack): Promise<string> => {
+  const fifos = await FifoDirectory.make({ id, stdin: true, output: 'none', terminal: false });
+  return cleanup.use(fifos).paths.stdin;
 };
 
 interface NewContainer {

@@ -1,6 +1,8 @@
 import { Failure } from '../failure.ts';
 
-const TAKES_IDS: ReadonlySet<string> = new Set(['exec', 'kill', 'logs', 'rm']);
+const TAKES_IDS: ReadonlySet<string> = new Set(
+  'attach exec inspect kill logs pause rm shell stats stop top unpause wait'.split(' '),
+);
 /** Options before the verb that take a value. */
 const WITH_VALUE: ReadonlySet<string> = new Set(['-a', '--address', '-n', '--namespace']);
 

@@ -37,3 +37,20 @@ export const bytes = (count: number): string => {
   const amount = count / 1024 ** power;
   return `${power === 0 ? amount : amount.toFixed(1)} ${BYTE_UNITS[power]}`;
 };
+
+/** CPU time as ps writes it: `00:01:05`, with days before it `2-03:00:00`. */
+export const clock = (nanos: bigint): string => {
+  const seconds = Number(nanos / 1_000_000_000n);
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
+  const days = Math.floor(seconds / DAY);
+  const time = [(seconds % DAY) / HOUR, (seconds % HOUR) / MINUTE, seconds % MINUTE].map(two).join(':');
+  return days === 0 ? time : `${days}-${time}`;
+};
+
+/** When a process was started, as ps writes it: `14:05` within a day, `Mar01` before that. Local time. */
+export const startClock = (atNanos: bigint, nowNanos: bigint): string => {
+  const at = new Date(Number(atNanos / 1_000_000n));
+  const two = (value: number): string => String(value).padStart(2, '0');
+  if (nowNanos - atNanos < BigInt(DAY) * 1_000_000_000n) return `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return `${at.toLocaleString('en', { month: 'short' })}${two(at.getDate())}`;
+};

@@ -85,7 +85,10 @@ test('one that fails does not stop the others', async () => {
   await cli.ok(...cli.inRootfs('--name', 'b', 'true'));
   const { status, stdout, stderr } = await cli.run(['rm', 'a', 'nobody', 'b']);
   assert.deepEqual([status, stdout], [1, 'a\nb\n']);
-  assert.match(stderr, /^holdfast: container "nobody" .*not found; "holdfast ps -a" lists what there is\n$/);
+  assert.match(
+    stderr,
+    /^holdfast: there is no container "nobody" in namespace .*; "holdfast ps -a" lists what there is\n$/,
+  );
 });
 
 test('containers that ctr has made are seen and handled like our own', async () => {

@@ -60,7 +60,7 @@ test('the third SIGINT leaves a container that will not hear, and says how to en
   }
   const { status, stderr } = await session.end();
   assert.equal(status, 125);
-  assert.match(stderr, /^holdfast: left deaf after 3 signals; it goes on: "holdfast kill deaf" ends it\n$/);
+  assert.match(stderr, /^holdfast: left deaf after 3 signals; it goes on: "holdfast stop deaf" ends it\n$/);
   assert.match(await cli.ok('ps'), /deaf .* Up /);
   await cli.ok('rm', '-f', 'deaf');
 });

@@ -4,12 +4,24 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CodedError, codes, notFound } from '../../common/errdefs.ts';
+import {
+  alreadyExists,
+  CodedError,
+  codes,
+  deadlineExceeded,
+  failedPrecondition,
+  invalidArgument,
+  notFound,
+  unavailable,
+  unimplemented,
+} from '../../common/errdefs.ts';
 import { UnreachableError } from '../../client/channel.ts';
+import { closeNames } from '../../cli/close-names.ts';
 import { startOfTail } from '../../cli/copy-log.ts';
 import { explain } from '../../cli/failure.ts';
+import { foreignVerb } from '../../cli/foreign-verbs.ts';
 import { eventJson, eventLine } from '../../cli/render/event.ts';
-import { bytes, duration } from '../../cli/render/human.ts';
+import { bytes, clock, duration, startClock } from '../../cli/render/human.ts';
 import { json } from '../../cli/render/json.ts';
 import { plain } from '../../cli/render/plain.ts';
 import { statusWords } from '../../cli/render/status.ts';
@@ -138,14 +150,62 @@ test('a command that is not there is 127, one that cannot be invoked 126, anythi
 test('an error is one line that says what to do next', () => {
   const unreachable = explain(new UnreachableError('/run/h.sock', 'ENOENT'), 'ps');
   assert.equal(unreachable.status, 1);
-  assert.match(unreachable.words, /\/run\/h\.sock \(ENOENT\): start one with "holdfastd --address \/run\/h\.sock"/);
+  assert.match(unreachable.words, /\/run\/h\.sock \(there is no such socket\): start one with "holdfastd --address/);
   assert.match(explain(new UnreachableError('/run/h.sock', 'EACCES'), 'ps').words, /run holdfast as root/);
-  assert.match(explain(notFound('container', 'web'), 'rm').words, /^container "web": not found; "holdfast ps -a"/);
   const several = explain(new CodedError(codes.unknown, 'one\n two\n'), 'run');
   assert.deepEqual(several, { words: 'one two', status: 125 });
 });
 
+test('verbs with the status of a process in the container fail with 125, the others with 1', () => {
+  const statuses = ['run', 'exec', 'shell', 'attach', 'ps', 'stop', undefined].map(
+    (verb) => explain(new Error('x'), verb).status,
+  );
+  assert.deepEqual(statuses, [125, 125, 125, 125, 1, 1, 1]);
+});
+
+test('no error ends in the name of a code', () => {
+  const words = [
+    notFound('namespace', 'web'),
+    alreadyExists('namespace', 'web'),
+    invalidArgument('size is not a number'),
+    failedPrecondition('process is not running'),
+    deadlineExceeded('State'),
+    unavailable('shim is gone'),
+    unimplemented('a history of events'),
+  ].map((error) => explain(error, undefined).words);
+  assert.deepEqual(words, [
+    'there is no namespace "web"',
+    'there is already a namespace "web"',
+    'size is not a number',
+    'process is not running',
+    'State: it took too long',
+    'shim is gone: try again when the daemon is up',
+    'a history of events: this daemon cannot do that',
+  ]);
+});
+
 test('of an error and one more in undoing it, the first is told', () => {
   const both = new SuppressedError(new Error('undo'), notFound('container', 'web'), 'both');
-  assert.match(explain(both, 'rm').words, /^container "web"/);
+  assert.equal(explain(both, 'rm').words, 'there is no container "web"');
+});
+
+test('a verb of Docker’s that is none here is answered with what to do instead', () => {
+  assert.match(foreignVerb('images') ?? '', /^there is no "holdfast images": .*--rootfs/);
+  assert.match(foreignVerb('start') ?? '', /holdfast run/);
+  assert.equal(foreignVerb('frobnicate'), undefined);
+});
+
+test('names are close that begin alike, or differ by a slip or two', () => {
+  assert.deepEqual(closeNames('wbe', ['web', 'worker', 'db']), ['web']);
+  assert.deepEqual(closeNames('3f0', ['3f09c1aa', '3f0bd2cc', 'web']), ['3f09c1aa', '3f0bd2cc']);
+  assert.deepEqual(closeNames('postgers', ['postgres', 'post', 'redis']), ['postgres']);
+  assert.deepEqual(closeNames('zebra', ['web']), []);
+});
+
+test('CPU time and starts are written as ps writes them', () => {
+  assert.equal(clock(65n * SECOND), '00:01:05');
+  assert.equal(clock((2n * 86_400n + 3n * 3_600n) * SECOND), '2-03:00:00');
+  const at = BigInt(new Date(2026, 2, 1, 14, 5).getTime()) * 1_000_000n;
+  assert.equal(startClock(at, at + 60n * SECOND), '14:05');
+  assert.equal(startClock(at, at + 86_400n * SECOND), 'Mar01');
 });
