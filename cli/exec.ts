@@ -9,7 +9,7 @@ import { attached } from './attached.ts';
 import { discard } from './discard.ts';
 import { Failure } from './failure.ts';
 import type { Place } from './shell-of.ts';
-import { taskStatus } from './task-status.ts';
+import { notRunning, taskStatus } from './task-status.ts';
 import { unstartable } from './unstartable.ts';
 
 export interface ExecOptions {
@@ -33,7 +33,7 @@ export const exec = async (client: Client, { id, args }: Target, options: ExecOp
   const container = client.containers.of(id);
   const { spec } = await container.info();
   const { pid, state } = await taskStatus(client, id);
-  if (state !== 'running') throw new Failure(`container "${id}" is not running, but ${state}${advice(state, id)}`);
+  if (state !== 'running') throw notRunning(id, state);
   if (spec?.process === undefined) throw new Failure(`container "${id}" has no process specification to go by`);
   const rootfs = `/proc/${pid}/root`;
   const base = specOf(spec.process, rootfs, options);
@@ -58,9 +58,6 @@ export const exec = async (client: Client, { id, args }: Target, options: ExecOp
     throw unstartable(error);
   }
 };
-
-const advice = (state: string, id: string): string =>
-  state === 'paused' ? `: "holdfast unpause ${id}" lets it go on` : '';
 
 /** As the container's first process, apart from what was asked for. `rootfs`: as it is now, mounts and all. */
 const specOf = (of: ProcessSpec, rootfs: string, options: ExecOptions): ProcessSpec => {

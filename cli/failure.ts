@@ -75,7 +75,11 @@ const usageWords = ({ message }: CommanderError, verb: string | undefined): stri
   const wrong = /^option '.*?(--[\w-]+).*?' argument '(.*)' is invalid\. (.)(.*?)\.?$/.exec(words);
   // These words say already what it should be.
   if (wrong !== null) return `${wrong[1]} ${wrong[2]}: ${wrong[3]?.toLowerCase()}${wrong[4]}`;
-  const isUnknown = message.includes('unknown command');
+  const choice = /^command-argument value '(.*)' is invalid for argument '(.*)'\. Allowed choices are (.*)\.$/.exec(
+    words,
+  );
+  if (choice !== null) return `${choice[2]} ${choice[1]}: allowed choices are ${choice[3]}`;
+  const isUnknown = message.includes(`unknown command '${verb}'`);
   const elsewhere = isUnknown && verb !== undefined ? foreignVerb(verb) : undefined;
   if (elsewhere !== undefined) return elsewhere;
   const isVerb = verb !== undefined && !isUnknown;

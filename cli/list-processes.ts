@@ -5,7 +5,7 @@ import { alive } from './alive.ts';
 import { Failure } from './failure.ts';
 import { isLocal } from './local.ts';
 import { type ProcessEntry, readProcess } from './proc.ts';
-import { taskStatus } from './task-status.ts';
+import { notRunning, taskStatus } from './task-status.ts';
 
 export interface ContainerProcess extends ProcessEntry {
   /** The uid's name in the container; the number where it has none. */
@@ -17,7 +17,7 @@ export interface ContainerProcess extends ProcessEntry {
 /** The processes of a running container, in the order of their pids. */
 export const listProcesses = async (client: Client, id: string): Promise<readonly ContainerProcess[]> => {
   const { pid: init, state } = await taskStatus(client, id);
-  if (!alive.has(state)) throw new Failure(`container "${id}" is not running, but ${state}`);
+  if (!alive.has(state)) throw notRunning(id, state);
   if (!(await isLocal(client))) {
     throw new Failure("the daemon's processes cannot be seen from here: it has another pid namespace than we");
   }

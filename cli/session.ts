@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { connect, DEFAULT_ADDRESS, DEFAULT_NAMESPACE, type Client } from '../client/connect.ts';
+import { parseIdentifier } from './parse/identifier.ts';
 import { explainUnknown } from './unknown-container.ts';
 
 interface Connection {
@@ -49,4 +50,5 @@ const connectionOf = (command: Command): Connection => {
 
 const addressOption = (flags: string): Option => new Option(flags, "the daemon's socket").helpGroup('Which daemon:');
 
-const namespaceOption = (flags: string): Option => new Option(flags, 'whose containers').helpGroup('Which daemon:');
+const namespaceOption = (flags: string): Option =>
+  new Option(flags, 'whose containers').helpGroup('Which daemon:').argParser(parseIdentifier);

@@ -8,7 +8,7 @@ import { detachKeysOption } from '../parse/detach-keys.ts';
 import { otherReader } from '../readers.ts';
 import { remove, REMOVE_LABEL } from '../remove.ts';
 import { withClient } from '../session.ts';
-import { taskStatus } from '../task-status.ts';
+import { notRunning, taskStatus } from '../task-status.ts';
 
 interface AttachOptions {
   readonly stdin: boolean;
@@ -49,7 +49,7 @@ const attach = async (client: Client, id: string, { stdin, detachKeys }: AttachO
 };
 
 const checkAttachable = (id: string, { state, stdio }: ProcessStatus): void => {
-  if (!alive.has(state)) throw new Failure(`container "${id}" is not running, but ${state}`);
+  if (!alive.has(state)) throw notRunning(id, state);
   if (stdio.stdout.startsWith('/') || stdio.stdout.startsWith('file://')) return;
   const where = stdio.stdout === '' ? 'dropped' : `given to ${stdio.stdout}`;
   throw new Failure(`the output of container "${id}" is ${where}: there is nothing to attach to`);

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Event, Subscription } from '../../client/events.ts';
-import { codeOf, codes } from '../../common/errdefs.ts';
-import { Failure } from '../failure.ts';
+import { codeOf, codes, messageOf } from '../../common/errdefs.ts';
+import { SINCE_KEY } from '../../common/sequenced-envelope.ts';
+import { Failure, wireWords } from '../failure.ts';
 import { collect } from '../parse/pairs.ts';
 import { parseSince } from '../parse/since.ts';
 import { print } from '../print.ts';
@@ -33,24 +34,25 @@ export const addEvents = (program: Command): void => {
     .option('--json', 'one JSON document a line')
     .addHelpText('after', MORE)
     .action(async ({ since, follow, json, filter }: EventsOptions) => {
-      await withClient(command, async (client) => {
-        const what = {
-          ...(since === undefined ? {} : { since }),
-          ...(filter === undefined ? {} : { filters: filter }),
-        };
-        const events =
-          follow === true ? client.events.subscribe({ ...what, onBroken }) : kept(client.events.history(what));
-        for await (const event of events) await print(json === true ? eventJson(event) : eventLine(event));
+      const what = { ...(since === undefined ? {} : { since }), ...(filter === undefined ? {} : { filters: filter }) };
+      await withClient(command, async ({ events }) => {
+        const all = follow === true ? events.subscribe({ ...what, onBroken }) : events.history(what);
+        for await (const event of explained(all)) await print(json === true ? eventJson(event) : eventLine(event));
       });
     });
 };
 
-async function* kept(history: AsyncGenerator<Event>): AsyncGenerator<Event> {
+async function* explained(events: AsyncGenerator<Event>): AsyncGenerator<Event> {
   try {
-    yield* history;
+    yield* events;
   } catch (error) {
-    if (codeOf(error) !== codes.unimplemented) throw error;
-    throw new Failure('this daemon keeps no events: --follow shows those to come', { cause: error });
+    const cause = { cause: error };
+    if (codeOf(error) === codes.unimplemented) {
+      throw new Failure('this daemon keeps no events: --follow shows those to come', cause);
+    }
+    // The daemon names its metadata, which is not what was typed.
+    const words = wireWords(messageOf(error)).replace(`${SINCE_KEY}: `, '');
+    throw codeOf(error) === codes.outOfRange ? new Failure(`--since: ${words}`, cause) : error;
   }
 }
 

@@ -3,7 +3,7 @@ import { codeOf, codes } from '../../common/errdefs.ts';
 import { each } from '../each.ts';
 import { Failure } from '../failure.ts';
 import { withClient } from '../session.ts';
-import { taskStatus } from '../task-status.ts';
+import { notRunning, taskStatus } from '../task-status.ts';
 
 export const addPause = (program: Command): void =>
   addVerb(program, { verb: 'pause', does: 'freeze all processes of containers', from: 'running' });
@@ -33,7 +33,9 @@ const addVerb = (program: Command, { verb, does, from }: Verb): void => {
             await (verb === 'pause' ? task.pause() : task.resume());
           } catch (error) {
             if (!isRefused(error)) throw error;
-            throw new Failure(`container "${id}" is not ${from}, but ${state}`, { cause: error });
+            throw verb === 'pause'
+              ? notRunning(id, state)
+              : new Failure(`container "${id}" is not paused, but ${state}`);
           }
         }),
       );

@@ -4,8 +4,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { SpecOptions } from '../../client/spec/create-spec.ts';
 import type { MountSpec } from '../../client/spec/runtime-spec.ts';
 import { findUser } from '../../client/spec/users.ts';
-import { checkIdentifier } from '../../common/identifiers.ts';
 import { detachKeysOption } from '../parse/detach-keys.ts';
+import { parseIdentifier } from '../parse/identifier.ts';
 import { parseMount, parseVolume } from '../parse/mount.ts';
 import { collect, collectEnv, collectPair } from '../parse/pairs.ts';
 import { parseCount } from '../parse/count.ts';
@@ -43,7 +43,7 @@ export interface RunOptions {
 export const addRunOptions = (command: Command): Command =>
   command
     .addOption(new Option('--rootfs <dir>', 'directory with the root file system').argParser(parseRootfs))
-    .option('--name <id>', 'name of the container; default: 12 random hex digits', parseName)
+    .option('--name <id>', 'name of the container; default: 12 random hex digits', parseIdentifier)
     .option('-d, --detach', 'print the id and leave the container to itself')
     .option('--json', 'with -d: the id as a JSON document')
     .addOption(detachKeysOption())
@@ -92,14 +92,6 @@ export const specOptions = (options: RunOptions): Omit<SpecOptions, 'namespace' 
     ...(network === undefined ? {} : { network }),
     ...(pid === undefined ? {} : { pid }),
   };
-};
-
-const parseName = (text: string): string => {
-  try {
-    return checkIdentifier(text);
-  } catch {
-    throw new InvalidArgumentError('It is at most 76 letters and digits, with single . _ or - between them.');
-  }
 };
 
 const parseRootfs = (text: string): string => {

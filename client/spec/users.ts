@@ -15,17 +15,17 @@ export const findUser = (rootfs: string, text: string): UserSpec => {
   const [user = '', group] = text.split(':', 2);
   if (user === '') throw invalidArgument(`user ${JSON.stringify(text)} is not NAME or UID, with :GROUP if need be`);
   const entry = entries(rootfs, '/etc/passwd').find(([name, , uid]) => name === user || uid === user);
-  const uid = idOf(entry?.[2] ?? user, 'user', user);
+  const uid = idOf(entry?.[2] ?? user, { subject: 'user', name: user, file: '/etc/passwd' });
   const groups = entries(rootfs, '/etc/group');
   if (group !== undefined) {
     const listed = groups.find(([name, , gid]) => name === group || gid === group);
-    const gid = idOf(listed?.[2] ?? group, 'group', group);
+    const gid = idOf(listed?.[2] ?? group, { subject: 'group', name: group, file: '/etc/group' });
     return { uid, gid, additionalGids: [gid] };
   }
-  const gid = idOf(entry?.[3] ?? '0', 'group', user);
+  const gid = idOf(entry?.[3] ?? '0', { subject: 'group of the user', name: user, file: '/etc/passwd' });
   const more = groups
     .filter(([, , , members = '']) => entry !== undefined && members.split(',').includes(entry[0] ?? ''))
-    .map(([name = '', , id = '']) => idOf(id, 'group', name));
+    .map(([name = '', , id = '']) => idOf(id, { subject: 'group', name, file: '/etc/group' }));
   return { uid, gid, additionalGids: [...new Set([gid, ...more])] };
 };
 
@@ -37,8 +37,15 @@ export const passwdShell = (rootfs: string, uid: number): string | undefined =>
 export const userNames = (rootfs: string): ReadonlyMap<number, string> =>
   new Map(entries(rootfs, '/etc/passwd').map(([name = '', , uid]) => [Number(uid), name]));
 
-const idOf = (text: string, subject: string, name: string): number => {
-  if (!/^\d+$/.test(text)) throw notFound(`${subject} of the container`, name);
+interface Listed {
+  readonly subject: string;
+  readonly name: string;
+  /** Where it was looked for. */
+  readonly file: string;
+}
+
+const idOf = (text: string, { subject, name, file }: Listed): number => {
+  if (!/^\d+$/.test(text)) throw notFound(`${subject} ${JSON.stringify(name)} in the container's ${file}`);
   const id = Number(text);
   if (id > ID_MAX) throw invalidArgument(`${subject} id ${text} is larger than ${ID_MAX}`);
   return id;

@@ -14,10 +14,30 @@ test('a signal after kill is a signal, as a number and as a name', () => {
     'web',
   ]);
   assert.deepEqual(verbArguments(['kill', '-s', '9', 'web']), ['kill', '-s', '9', 'web']);
+  assert.deepEqual(verbArguments(['kill', 'web', '-0']), ['kill', 'web', '--signal', '0']);
+});
+
+test('an address and a namespace may stand behind every verb, whatever -a and -n are to it', () => {
+  assert.deepEqual(verbArguments(['ps', '-a', '/run/h.sock']), ['ps', '--address', '/run/h.sock']);
+  assert.deepEqual(verbArguments(['ps', '-a', '-q']), ['ps', '-a', '-q']);
+  assert.deepEqual(verbArguments(['kill', '-9', '-a', '/h', 'web']), [
+    'kill',
+    '--signal',
+    '9',
+    '--address',
+    '/h',
+    'web',
+  ]);
+  assert.deepEqual(verbArguments(['kill', '-a', 'web']), ['kill', '-a', 'web']);
+  assert.deepEqual(verbArguments(['logs', '-n', 'moby', 'web']), ['logs', '--namespace', 'moby', 'web']);
+  assert.deepEqual(verbArguments(['logs', '-n', '10', 'web']), ['logs', '-n', '10', 'web']);
 });
 
 test('a number with a dash is no id, and what a container is told to run is left alone', () => {
   assert.throws(() => verbArguments(['rm', '-1']), /-1 is no option of rm/);
+  assert.throws(() => verbArguments(['stop', 'web', '-9']), /-9 is no option of stop/);
+  const exec = ['exec', 'web', 'kill', '-9', '1'];
+  assert.deepEqual(verbArguments(exec), exec);
   const run = ['run', '--rootfs', '/r', 'kill', '-9', '1'];
   assert.deepEqual(verbArguments(run), run);
 });
