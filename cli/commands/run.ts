@@ -69,7 +69,7 @@ const runAttached = async (client: Client, args: readonly string[], options: Run
         if (options.rm !== true) cleanup.move(); // it stays, for ps and rm
       },
     );
-    if (outcome === 'detached') cleanup.move();
+    if (outcome === 'detached' && options.rm === true) cleanup.move(); // for whoever attaches next
     return exitStatusOf(outcome, id);
   } catch (error) {
     if (!isRunning) throw unstartable(error);

@@ -40,7 +40,7 @@ export class DetachKeys extends Transform {
     for (const byte of chunk) {
       if (this.#keys.length === 0) out.push(byte);
       else if (this.#accepts(byte, out)) {
-        this.#onDetach();
+        setImmediate(this.#onDetach); // what was typed before them is on its way by then
         break;
       }
     }

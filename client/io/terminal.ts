@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncOptionsWithStringEncoding } from 'node:child_process';
 import type { ReadStream, WriteStream } from 'node:tty';
 import type { Process } from '../process.ts';
 
@@ -31,8 +31,16 @@ export const rawTerminal = (input: ReadStream & { readonly fd: number }): Dispos
   };
 };
 
-const stty = (fd: number, ...args: readonly string[]): string =>
-  execFileSync('stty', args, { stdio: [fd, 'pipe', 'inherit'], encoding: 'utf8' }).trim();
+/** In a session of its own: a Ctrl-C that comes before the terminal is raw is ours to hear, and not stty's. */
+const stty = (fd: number, ...args: readonly string[]): string => {
+  const { status, stdout, error } = spawnSync('stty', args, {
+    stdio: [fd, 'pipe', 'inherit'],
+    encoding: 'utf8',
+    detached: true,
+  } as SpawnSyncOptionsWithStringEncoding); // its types do not know `detached`, which it has as spawn does
+  if (status !== 0) throw error ?? new Error(`stty ${args.join(' ')}: status ${status}`);
+  return stdout.trim();
+};
 
 /**
  * Gives the process's terminal the size of the local one, now and at every change (SIGWINCH), until disposed.

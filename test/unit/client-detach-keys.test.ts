@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { DetachKeys, parseDetachKeys } from '../../client/io/detach-keys.ts';
 
@@ -11,6 +12,7 @@ const typing = async (keys: string, ...pieces: readonly string[]): Promise<{ thr
   stream.end();
   let through = '';
   for await (const chunk of stream) through += String(chunk);
+  await setImmediate();
   return { through, left };
 };
 
