@@ -47,7 +47,7 @@ export class Client implements AsyncDisposable {
     this.namespace = namespace;
     this.containers = new Containers(channel, namespace);
     this.tasks = new Tasks(channel, namespace);
-    this.namespaces = new Namespaces(channel);
+    this.namespaces = new Namespaces(channel, namespace);
     this.events = new Events(channel, namespace);
     this.server = new Server(channel);
   }

@@ -12,25 +12,28 @@ export interface Namespace {
 
 export class Namespaces {
   readonly #channel: Channel;
+  /** A containerd publishes its events about namespaces in the caller's, and refuses one who has none. */
+  readonly #scope: { readonly namespace: string };
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, namespace: string) {
     this.#channel = channel;
+    this.#scope = { namespace };
   }
 
   async list(signal?: AbortSignal): Promise<Namespace[]> {
-    const { namespaces } = await this.#channel.call(NamespacesDefinition, 'list', {}, {}, signal);
+    const { namespaces } = await this.#channel.call(NamespacesDefinition, 'list', {}, this.#scope, signal);
     return namespaces;
   }
 
-  /** Fails with notFound for a namespace that was never created, also if containers live in it. */
+  /** One that was never created has no labels, and is no error; `list` tells. */
   async get(name: string, signal?: AbortSignal): Promise<Namespace> {
-    const { namespace } = await this.#channel.call(NamespacesDefinition, 'get', { name }, {}, signal);
+    const { namespace } = await this.#channel.call(NamespacesDefinition, 'get', { name }, this.#scope, signal);
     return namespace ?? { name, labels: new Map() };
   }
 
   /** Fails with alreadyExists, and with invalidArgument for a name that is no identifier. */
   async create(name: string, labels: ReadonlyMap<string, string> = new Map(), signal?: AbortSignal): Promise<void> {
-    await this.#channel.call(NamespacesDefinition, 'create', { namespace: message(name, labels) }, {}, signal);
+    await this.#channel.call(NamespacesDefinition, 'create', { namespace: message(name, labels) }, this.#scope, signal);
   }
 
   /** Sets these labels and leaves the others; an empty value removes a label. Gives the namespace as it is now. */
@@ -39,13 +42,13 @@ export class Namespaces {
       namespace: message(name, labels),
       updateMask: [...labels.keys()].map((key) => `labels.${key}`),
     };
-    const { namespace } = await this.#channel.call(NamespacesDefinition, 'update', request, {}, signal);
-    return namespace ?? { name, labels };
+    await this.#channel.call(NamespacesDefinition, 'update', request, this.#scope, signal);
+    return this.get(name, signal); // containerd 1.6 answers without labels
   }
 
   /** Fails with failedPrecondition while something is left in it. */
   async delete(name: string, signal?: AbortSignal): Promise<void> {
-    await this.#channel.call(NamespacesDefinition, 'delete', { name }, {}, signal);
+    await this.#channel.call(NamespacesDefinition, 'delete', { name }, this.#scope, signal);
   }
 }
 

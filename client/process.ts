@@ -78,7 +78,10 @@ export class Process {
     await this.channel.call(TasksDefinition, 'closeIO', { ...this.ids, stdin: true }, this.scope, signal);
   }
 
-  /** Forgets an ended process and gives how it ended. Fails with failedPrecondition while it runs. */
+  /**
+   * Forgets an ended process and gives how it ended. Fails with failedPrecondition (a containerd: unknown)
+   * while it runs.
+   */
   async delete(signal?: AbortSignal): Promise<Exit> {
     return exitOf(await this.channel.call(TasksDefinition, 'deleteProcess', this.ids, this.scope, signal));
   }

@@ -89,7 +89,10 @@ export class Task extends Process {
     await this.channel.call(TasksDefinition, 'checkpoint', request, this.scope, signal);
   }
 
-  /** Forgets an ended or a never started task and gives how it ended. Fails with failedPrecondition while it runs. */
+  /**
+   * Forgets an ended or a never started task and gives how it ended. Fails with failedPrecondition (a containerd: unknown)
+   * while it runs.
+   */
   override async delete(signal?: AbortSignal): Promise<Exit> {
     const request = { containerId: this.name.containerId };
     return exitOf(await this.channel.call(TasksDefinition, 'delete', request, this.scope, signal));
