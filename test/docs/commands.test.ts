@@ -21,7 +21,7 @@ const OWN_DAEMON = 'bin/holdfastd &';
 /** Blocks that are tests of their own, or this very run. */
 const ELSEWHERE = new Set(['npm run quickstart', 'npm test']);
 
-for (const document of ['README.md', 'docs/operating.md', 'CONTRIBUTING.md']) {
+for (const document of ['README.md', 'docs/operating.md', 'docs/cli.md', 'CONTRIBUTING.md']) {
   test(`the commands of ${document} do what it says`, async () => {
     const lines = shellBlocks(document)
       .join('\n')
