@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { SHIM_PROGRAM } from './shim-processes.ts';
 
 /** Source: open(2), the access modes. */
 const ACCESS_MODE = 0b11;
@@ -12,17 +11,15 @@ export interface Reader {
 }
 
 /**
- * Who else reads a FIFO on this machine: two readers would each get a part of it. `except`: the daemon, which holds it
- * open so that it does not break. Processes that we may not look into are not seen.
+ * Who else reads a FIFO on this machine: two readers would each get a part of it. `except`: pids of those who
+ * only hold it open so that it does not break, the daemon and shims. Processes that we may not look into are not seen.
  */
-export const otherReader = (fifo: string, except: number | undefined): Reader | undefined => {
+export const otherReader = (fifo: string, except: ReadonlySet<number | undefined>): Reader | undefined => {
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid || pid === except) continue;
+    if (!Number.isInteger(pid) || pid === process.pid || except.has(pid)) continue;
     try {
-      if (reads(pid, fifo) && !SHIM_PROGRAM.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'))) {
-        return { pid, name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() };
-      }
+      if (reads(pid, fifo)) return { pid, name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() };
     } catch {
       // It has just ended, or is not ours to look into.
     }

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** The program of a shim: ours as it is built and as it is run from its sources, and any other of the protocol. */
-export const SHIM_PROGRAM = /containerd-shim-|\bshim(\/main)?\.m?[jt]s\b/;
+const PROGRAM = /containerd-shim-|\bshim(\/main)?\.m?[jt]s\b/;
+/** A socket that only a shim of ours binds, whatever program it is (common/bootstrap.ts). */
+const SOCKET = /\/shims\/[0-9a-f]{32}\/sock$/;
 
 export interface ShimProcess {
   readonly pid: number;
@@ -24,9 +26,10 @@ export const shimProcesses = (): readonly ShimProcess[] => {
 const shimProcess = (pid: number, paths: ReadonlyMap<string, string>): ShimProcess | undefined => {
   try {
     const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    if (!SHIM_PROGRAM.test(commandLine)) return undefined;
+    const sockets = socketsOf(pid, paths);
+    if (!PROGRAM.test(commandLine) && !sockets.some((path) => SOCKET.test(path))) return undefined;
     const parentPid = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-    return { pid, parentPid, args: commandLine.split('\0'), sockets: socketsOf(pid, paths) };
+    return { pid, parentPid, args: commandLine.split('\0'), sockets };
   } catch {
     return undefined; // it has just ended
   }

@@ -7,6 +7,7 @@ import { Failure } from '../failure.ts';
 import { detachKeysOption } from '../parse/detach-keys.ts';
 import { otherReader } from '../readers.ts';
 import { remove, REMOVE_LABEL } from '../remove.ts';
+import { shimProcesses } from '../shim-processes.ts';
 import { withClient } from '../session.ts';
 import { notRunning, taskStatus } from '../task-status.ts';
 
@@ -58,7 +59,8 @@ const checkAttachable = (id: string, { state, stdio }: ProcessStatus): void => {
 const checkAlone = async (client: Client, id: string, { stdio }: ProcessStatus): Promise<void> => {
   if (!stdio.stdout.startsWith('/')) return;
   const { pid } = await client.server.identity();
-  const reader = otherReader(stdio.stdout, pid);
+  const holders = new Set([pid, ...shimProcesses().map((shim) => shim.pid)]);
+  const reader = otherReader(stdio.stdout, holders);
   if (reader === undefined) return;
   throw new Failure(
     `${reader.name} (process ${reader.pid}) is attached to container "${id}": two would each get a part of its output`,

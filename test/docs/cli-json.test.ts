@@ -65,6 +65,7 @@ const check = (document: unknown, { required, all }: Keys): void => {
 
 const arrays = [
   ['ps --json', ['ps', '--all', '--json']],
+  ['wait --json', ['wait', '--json', 'over']],
   ['top --json', ['top', '--json', 'up']],
   ['stats --json', ['stats', '--no-stream', '--json']],
   ['shim ls --json', ['shim', 'ls', '--json']],

@@ -105,6 +105,18 @@ test('shim ls finds the process that serves each container, and the spare', asyn
   await cli.ok('rm', '-f', 'a', 'b');
 });
 
+test('shim ls shows the containers of a pod with the one shim that they have', async () => {
+  const group = ['--annotation', 'io.containerd.runc.v2.group=pod'];
+  for (const id of ['p1', 'p2']) await cli.ok(...cli.inRootfs('-d', '--name', id, ...group, 'sleep', '100'));
+  const serving = (await json('shim', 'ls')).filter(({ spare }: { spare: boolean }) => !spare);
+  assert.deepEqual(
+    serving.map(({ containers }: { containers: string[] }) => new Set(containers)),
+    [new Set(['p1', 'p2'])],
+  );
+  assert.ok(existsSync(`/proc/${serving[0].pid}`));
+  await cli.ok('rm', '-f', 'p1', 'p2');
+});
+
 test('shim ls finds a shim that has taken up the container of a killed one', async () => {
   await start('orphan', 'sleep', '100');
   const shimOf = async (): Promise<number | undefined> =>

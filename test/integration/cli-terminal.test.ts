@@ -6,15 +6,12 @@ import { Cli } from './cli-harness.ts';
 const cli = await Cli.start();
 
 test('with -t the container has a terminal of our size, which follows ours', async () => {
-  const terminal = cli.terminal(cli.inRootfs('--rm', '-it', 'sh', '-c', 'stty size; read go; stty size; tty'), {
-    columns: 91,
-    rows: 27,
-  });
+  const script = 'trap "stty size" WINCH; stty size; while ! read go; do :; done; tty';
+  const terminal = cli.terminal(cli.inRootfs('--rm', '-it', 'sh', '-c', script), { columns: 91, rows: 27 });
   await terminal.shows('27 91');
   terminal.resize(77, 22);
-  await new Promise((resolve) => setTimeout(resolve, 300)); // the size goes its way while we type
-  terminal.write('go\r');
   await terminal.shows('22 77');
+  terminal.write('go\r');
   await terminal.shows('/dev/pts/0');
   assert.equal(await terminal.end(), 0);
 });
