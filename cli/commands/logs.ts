@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Client } from '../../client/connect.ts';
+import { QUIET_MS } from '../../client/io/pump.ts';
 import { isNotFound } from '../../common/errdefs.ts';
 import { copyLog } from '../copy-log.ts';
 import { Failure } from '../failure.ts';
@@ -44,10 +46,14 @@ const logs = async (client: Client, id: string, { follow, tail }: LogsOptions): 
   await until;
 };
 
-/** Resolves when the container does not run (any more). */
+/** Resolves when the container does not run (any more), and all that it has written is there. */
 const ended = async (client: Client, id: string): Promise<void> => {
+  const task = client.tasks.of(id);
   try {
-    await client.tasks.of(id).wait();
+    const { stdio } = await task.status();
+    await task.wait();
+    // What came out of a terminal, the shim copies; nobody tells when it has done so.
+    if (stdio.terminal) await pause(QUIET_MS);
   } catch (error) {
     if (!isNotFound(error)) throw error; // removed meanwhile
   }

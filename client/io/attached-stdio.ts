@@ -79,6 +79,7 @@ export class AttachedStdio implements AsyncDisposable {
     const either = signal === undefined ? finished.signal : AbortSignal.any([signal, finished.signal]);
     const input =
       this.#streams.stdin === undefined ? undefined : feed(this.#streams.stdin, this.paths.stdin, process, either);
+    input?.catch(() => undefined); // it ends with the process, whatever it was about
     for (const output of this.#outputs) output.begin();
     const output = Promise.all(this.#outputs.map(({ done }) => done));
     try {
@@ -91,7 +92,7 @@ export class AttachedStdio implements AsyncDisposable {
       return await exit;
     } finally {
       finished.abort();
-      await input?.catch(() => undefined); // it ends with the process, whatever it was about
+      await input?.catch(() => undefined);
     }
   }
 
@@ -103,16 +104,16 @@ export class AttachedStdio implements AsyncDisposable {
 
 /** Both outputs may go to one file, which is carried once. */
 const outputsOf = ({ stdout, stderr, terminal }: StdioPaths, streams: LocalStreams): Output[] => {
-  const outputs = stdout === '' ? [] : [outputOf(stdout, streams.stdout)];
-  if (!terminal && stderr !== '' && stderr !== stdout) outputs.push(outputOf(stderr, streams.stderr));
+  const outputs = stdout === '' ? [] : [outputOf(stdout, streams.stdout, terminal)];
+  if (!terminal && stderr !== '' && stderr !== stdout) outputs.push(outputOf(stderr, streams.stderr, terminal));
   return outputs;
 };
 
-const outputOf = (uri: string, to: Writable): Output => {
+const outputOf = (uri: string, to: Writable, terminal: boolean): Output => {
   if (uri.startsWith('/')) return new Pump(readFifo(uri), to);
   const file = filePath(uri);
   if (file === undefined) throw invalidArgument(`the output goes to ${uri}, where nobody can read it`);
-  return new FollowedFile(file, to);
+  return new FollowedFile(file, to, { copied: terminal });
 };
 
 /** Carries `from` into the FIFO until either ends; the process then sees the end of its input. */
@@ -123,6 +124,7 @@ const feed = async (from: Readable, path: string, process: Process, signal: Abor
   } finally {
     to.destroy();
   }
+  signal.throwIfAborted(); // who only leaves is no end of the input
   // The shim keeps the FIFO open so that a client may go and another may come; so it must be told.
   await repeatWhileAway(() => process.closeStdin(signal), undefined, signal);
 };

@@ -1,10 +1,18 @@
 import { closeSync, fstatSync, openSync, read, watch, type FSWatcher } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Writable } from 'node:stream';
-import type { Output } from './pump.ts';
+import { type Output, QUIET_MS } from './pump.ts';
 
 const CHUNK_BYTES = 64 << 10;
 const readAt = promisify(read);
+
+export interface FollowedOptions {
+  /**
+   * A process with a terminal does not write to the file itself: its shim copies, and may still do so when we hear of
+   * the end. As with a FIFO that does not end, quiet counts as the end then.
+   */
+  readonly copied: boolean;
+}
 
 /** What is appended to a file from now on, on its way to a local stream. `done` when the process has ended. */
 export class FollowedFile implements Output {
@@ -13,6 +21,8 @@ export class FollowedFile implements Output {
   readonly #to: Writable;
   readonly #path: string;
   readonly #settle: PromiseWithResolvers<void>;
+  readonly #quietMs: number;
+  #quiet: NodeJS.Timeout | undefined;
   #watcher: FSWatcher | undefined;
   #position: number;
   #hasMore = false;
@@ -20,13 +30,15 @@ export class FollowedFile implements Output {
   #ended = false;
   #stopped = false;
 
-  constructor(path: string, to: Writable) {
+  constructor(path: string, to: Writable, { copied }: FollowedOptions) {
     this.#path = path;
+    this.#quietMs = copied ? QUIET_MS : 0;
     this.#to = to;
     this.#fd = openSync(path, 'r');
     this.#position = fstatSync(this.#fd).size;
     this.#settle = Promise.withResolvers<void>();
     this.done = this.#settle.promise.finally(() => {
+      clearTimeout(this.#quiet);
       this.#watcher?.close();
       closeSync(this.#fd);
     });
@@ -39,8 +51,10 @@ export class FollowedFile implements Output {
   }
 
   ended(): void {
-    this.#ended = true;
-    void this.#read();
+    this.#quiet = setTimeout(() => {
+      this.#ended = true;
+      void this.#read();
+    }, this.#quietMs);
   }
 
   stop(): void {
@@ -76,6 +90,7 @@ export class FollowedFile implements Output {
       const { bytesRead } = await readAt(this.#fd, buffer, 0, CHUNK_BYTES, this.#position);
       if (bytesRead === 0) return;
       this.#position += bytesRead;
+      if (!this.#ended) this.#quiet?.refresh();
       await written(this.#to, buffer.subarray(0, bytesRead));
     }
   }

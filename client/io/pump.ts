@@ -13,7 +13,7 @@ export interface Output {
 }
 
 /** How long an ended process's output may be silent before it is taken for complete, milliseconds. */
-const QUIET_MS = 1_000;
+export const QUIET_MS = 1_000;
 
 /**
  * Copies one stream of a process to a local one, at the pace of the slower; the local one is left open.

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
+import { eventually } from '../harness/wait.ts';
 import { Terminal } from '../harness/terminal.ts';
 import { Cli } from './cli-harness.ts';
 
@@ -78,7 +79,7 @@ test('attach gives the container’s terminal the size of ours, now and when it 
 });
 
 test('Ctrl-C reaches the process of the terminal that we attached to', async () => {
-  const script = 'trap "echo here" WINCH; trap "echo caught; exit 3" INT; while :; do sleep 0.05; done';
+  const script = 'trap "echo caught; exit 3" INT; trap "echo here" WINCH; while :; do sleep 0.05; done';
   await cli.ok(...cli.inRootfs('-dit', '--name', 'busy', 'sh', '-c', script));
   const terminal = cli.terminal(['attach', 'busy']);
   await terminal.shows('here'); // it has our size
@@ -92,12 +93,18 @@ test('a detached container with -i takes input from whoever attaches, and severa
   await cli.ok(...cli.inRootfs('-di', '--name', 'ask', 'sh', '-c', 'while read line; do echo "<$line>"; done'));
   const onlooker = cli.session(['attach', '--no-stdin', 'ask']);
   const session = cli.session(['attach', 'ask']);
-  session.write('one\n');
-  await session.says('<one>');
+  await eventually(() => {
+    session.write('one\n');
+    return [session, onlooker].every(({ stdout }) => stdout.includes('<one>')); // both are there
+  });
+  session.write('two\n');
   session.closeStdin();
-  assert.equal((await session.end()).status, 0);
-  assert.equal((await onlooker.end()).status, 0);
-  assert.equal(await cli.ok('logs', 'ask'), '<one>\n');
+  for (const one of [session, onlooker]) {
+    const { status, stdout } = await one.end();
+    assert.equal(status, 0);
+    assert.match(stdout, /<one>\n<two>\n$/);
+  }
+  assert.match(await cli.ok('logs', 'ask'), /^(<one>\n)+<two>\n$/);
   await cli.ok('rm', 'ask');
 });
 
@@ -113,6 +120,26 @@ test('signals that attach gets, the container gets', async () => {
   assert.equal(status, 9);
   assert.match(stdout, /term\n$/);
   await cli.ok('rm', 'heard');
+});
+
+test('the third SIGINT leaves a container with input that will not hear, and its input stays open', async () => {
+  const script = 'trap "echo heard" INT; while :; do read line && echo "<$line>"; done';
+  await cli.ok(...cli.inRootfs('-di', '--name', 'deaf', 'sh', '-c', script));
+  const session = cli.session(['attach', 'deaf']);
+  session.write('one\n');
+  await session.says('<one>');
+  for (let count = 1; count < 3; count += 1) {
+    session.signal('SIGINT');
+    await session.says(new RegExp(`(heard\n){${count}}`)); // equal signals that wait are one
+  }
+  session.signal('SIGINT');
+  const { status, stderr } = await session.end();
+  assert.deepEqual([status, stderr], [125, 'holdfast: left deaf after 3 signals\n']);
+  const again = cli.session(['attach', 'deaf']);
+  again.write('two\n');
+  await again.says('<two>');
+  await cli.ok('rm', '-f', 'deaf');
+  assert.equal((await again.end()).status, 137);
 });
 
 test('the output of a container goes to one reader: a second attach says who the first is', async () => {
