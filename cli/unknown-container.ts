@@ -13,10 +13,11 @@ export const explainUnknown = async (client: Client, error: unknown): Promise<un
   const id = isNotFound(error) ? /^container "([^"]+)"/.exec(messageOf(error))?.[1] : undefined;
   if (id === undefined) return error;
   const words = `there is no container "${id}" in namespace "${client.namespace}"`;
-  return new Failure(`${words}${await hint(client, id)}`, { cause: error });
+  const more = await hint(client, id).catch(() => undefined); // the daemon may go at any moment
+  return new Failure(`${words}${more ?? '; "holdfast ps -a" lists what there is'}`, { cause: error });
 };
 
-const hint = async (client: Client, id: string): Promise<string> => {
+const hint = async (client: Client, id: string): Promise<string | undefined> => {
   const close = closeNames(id, await idsOf(client));
   if (close.length > 0) return `: did you mean ${close.map((name) => `"${name}"`).join(' or ')}?`;
   for (const { name } of await client.namespaces.list()) {
@@ -24,7 +25,7 @@ const hint = async (client: Client, id: string): Promise<string> => {
       return `, but in "${name}": add "--namespace ${name}"`;
     }
   }
-  return '; "holdfast ps -a" lists what there is';
+  return undefined;
 };
 
 const idsOf = async (client: Client): Promise<string[]> => {
