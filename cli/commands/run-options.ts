@@ -47,7 +47,7 @@ export const addRunOptions = (command: Command): Command =>
     .option('-d, --detach', 'print the id and leave the container to itself')
     .option('--json', 'with -d: the id as a JSON document')
     .addOption(detachKeysOption())
-    .option('--rm', 'remove the container when it has ended, or when we leave it')
+    .option('--rm', 'remove the container when it has ended, or when signals make us leave it')
     .option('-i, --interactive', 'give it our input')
     .option('-t, --tty', 'give it a terminal')
     .option('-e, --env <name=value>', 'environment variable; NAME alone passes ours on', collectEnv)
