@@ -105,11 +105,11 @@ test('a command that is not there gives 127, one that cannot be invoked 126, and
 test('what is wrong with the run itself gives 125 and one line', async () => {
   for (const args of [
     ['run', 'true'],
-    ['run', '--rootfs', '/no/such', 'true'],
+    ['run', '--rootfs', cli.bed.path('none'), 'true'],
     cli.inRootfs(),
     cli.inRootfs('--nmae', 'x', 'true'),
     cli.inRootfs('-d', '--rm', 'true'),
-    cli.inRootfs('-v', '/no/such:/mnt', 'true'),
+    cli.inRootfs('-v', `${cli.bed.path('none')}:/mnt`, 'true'),
     cli.inRootfs('-u', 'nobody-here', 'true'),
     cli.inRootfs('--name', '../x', 'true'),
     cli.inRootfs('-i', '-t', 'true'),
