@@ -8,12 +8,12 @@ import { compareSides, type Side } from './sides.ts';
 const bed = testBed();
 const compare = compareSides(bed);
 
-/** What `ctr events` prints while `act` runs, one `topic {payload}` each; ends at the event of `last`. */
+/** What `ctr events` prints while `act` runs, one `topic {payload}` each; ends when `isLast` says so. */
 const watch = async (
   side: Side,
   filters: readonly string[],
   act: () => Promise<unknown>,
-  last: RegExp,
+  isLast: (seen: string) => boolean,
 ): Promise<string[]> => {
   const session = side.ctr.attach(['events', ...filters]);
   const marker = side.ctr.in(`${side.daemon.namespace}-marker`);
@@ -31,20 +31,24 @@ const watch = async (
     });
   }
   await act();
-  await eventually(() => last.test(session.stdout), { what: `${last} in ${session.stdout}` });
+  await eventually(() => isLast(session.stdout)).catch((cause: unknown) => {
+    throw new Error(`the last event is not in ${session.stdout}`, { cause });
+  });
   session.signal('SIGKILL');
   const lines = session.stdout.split('\n').filter((line) => line !== '' && !line.includes('marker'));
   return lines.map((line) => line.replace(/^.*? UTC /, ''));
 };
 
-/** What is told of a container that is run and removed, in order. */
+const includes =
+  (event: string) =>
+  (seen: string): boolean =>
+    seen.includes(event);
+
+const RUNS = 30;
+/** What is told of a container that is run and removed: its task's events come from the shim, its own from the daemon. */
 const LIFE = [
-  '/containers/create',
-  '/tasks/create',
-  '/tasks/start',
-  '/tasks/exit',
-  '/tasks/delete',
-  '/containers/delete',
+  ['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete'],
+  ['/containers/create', '/containers/delete'],
 ];
 
 /** The topics of a container's life, without the payloads. */
@@ -66,7 +70,7 @@ compare(
         await side.ctr.ok('containers', 'label', 'a', 'x=z');
         await side.ctr.ok('containers', 'rm', 'a');
       },
-      /\/containers\/delete/,
+      includes('/containers/delete'),
     ).then((lines) => lines.map((line) => comparable(side, line))),
   (lines) =>
     assert.deepEqual(topics(lines), [
@@ -91,16 +95,21 @@ compare(
     await side.run(['--rm', '--null-io'], 'before', ['/bin/true']);
     const filters = [`namespace==${side.daemon.namespace},topic~=^/containers/`];
     return topics(
-      await watch(side, filters, () => side.run(['--rm', '--null-io'], 'a', ['/bin/true']), /containers\/delete/),
+      await watch(
+        side,
+        filters,
+        () => side.run(['--rm', '--null-io'], 'a', ['/bin/true']),
+        includes('containers/delete'),
+      ),
     );
   },
   (seen) => assert.deepEqual(seen, ['/containers/create', '/containers/delete']),
 );
 
 compare(
-  '30 attached runs, ten at once, end by themselves with their own code, and every event is told once',
+  `${RUNS} attached runs, ten at once, end by themselves with their own code, and every event is told once`,
   async (side) => {
-    const ids = Array.from({ length: 30 }, (_, index) => `run-${String(index).padStart(2, '0')}`);
+    const ids = Array.from({ length: RUNS }, (_, index) => `run-${String(index).padStart(2, '0')}`);
     const statuses: number[] = [];
     const lives = async (): Promise<void> => {
       for (let first = 0; first < ids.length; first += 10) {
@@ -112,20 +121,24 @@ compare(
       }
       await side.run(['--rm', '--null-io'], 'last', ['/bin/true']);
     };
-    const lines = await watch(side, [], lives, /\/containers\/delete \{"id":"last"/);
-    const told = ids.map((id) => topics(lines.filter((line) => line.includes(`"${id}"`))));
-    return { statuses, told };
-  },
-  ({ statuses, told }) => {
-    assert.deepEqual(
-      statuses,
-      statuses.map((_, index) => index),
-    );
-    for (const topicsOfOne of told) {
-      assert.deepEqual(topicsOfOne.toSorted(), LIFE.toSorted());
-      assert.ok(topicsOfOne.indexOf('/tasks/exit') < topicsOfOne.indexOf('/tasks/delete'));
+    // Our promise: containerd's shim publishes an end while it goes itself, and its delete is late or lost now and then.
+    const isOurs = side.daemon.kind === 'holdfast';
+    const allDeleted = (seen: string): boolean => !isOurs || seen.split('/tasks/delete').length > ids.length + 1;
+    const isOver = includes('/containers/delete {"id":"last"');
+    const lines = await watch(side, [], lives, (seen) => isOver(seen) && allDeleted(seen));
+    if (isOurs) {
+      const told = ids.map((id) => {
+        const all = topics(lines.filter((line) => line.includes(`"${id}"`)));
+        return ['/tasks/', '/containers/'].map((kind) => all.filter((topic) => topic.startsWith(kind)));
+      });
+      assert.deepEqual(
+        told,
+        ids.map(() => LIFE),
+      );
     }
+    return statuses;
   },
+  (statuses) => assert.deepEqual(statuses, [...Array(RUNS).keys()]),
 );
 
 compare(
@@ -134,7 +147,7 @@ compare(
     const script = 'x=a; while :; do x=$x$x; done';
     const flags = ['--rm', '--null-io', '--memory-limit', '16777216'];
     const act = (): Promise<unknown> => side.run(flags, 'a', ['/bin/sh', '-c', script]);
-    const seen = topics(await watch(side, [], act, /containers\/delete/));
+    const seen = topics(await watch(side, [], act, includes('containers/delete')));
     // We promise the order; containerd's shim publishes an OOM and an exit each for itself, and is late now and then.
     if (side.daemon.kind === 'holdfast') {
       assert.ok(
