@@ -42,6 +42,9 @@ const run = (program, args, cwd) => {
   return stdout;
 };
 
+/** Where an archive of Debian's own lies on its host, or a list of such hosts. Others have suites of the same name. */
+const ARCHIVE = String.raw`\S*/debian(\.list)?/?`;
+
 /** The machine's own source of its release, with the suite changed: both forms that apt reads are understood. */
 const nextSources = () => {
   const release = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
@@ -53,13 +56,18 @@ const nextSources = () => {
     const found = path.endsWith('.sources') ? stanzaOf(text, release) : lineOf(text, release);
     if (found !== undefined) return found;
   }
-  return fail(`no source in /etc/apt has the suite ${release}: this is for a Debian machine`);
+  return fail(`no source in /etc/apt is Debian's own archive with the suite ${release}: this is for a Debian machine`);
 };
 
 const stanzaOf = (text, release) => {
-  const isOurs = (stanza) => new RegExp(`^Suites:(.* )? *${release}( |$)`, 'm').test(stanza);
-  const isOn = (stanza) => /^Types:.*\bdeb( |$)/m.test(stanza) && !/^Enabled: *no/im.test(stanza);
-  const stanza = text.split(/\n\s*\n/).find((it) => isOurs(it) && isOn(it));
+  const wanted = [
+    /^Types:.*\bdeb( |$)/m,
+    new RegExp(`^URIs:\\s*${ARCHIVE}(\\s|$)`, 'm'),
+    new RegExp(`^Suites:(.*\\s)?${release}(\\s|$)`, 'm'),
+    /^Components:.*\bmain\b/m,
+  ];
+  const isWanted = (stanza) => wanted.every((field) => field.test(stanza)) && !/^Enabled:\s*no/im.test(stanza);
+  const stanza = text.split(/\n\s*\n/).find(isWanted);
   if (stanza === undefined) return undefined;
   const changed = { Types: 'deb', Suites: SUITE, Components: 'main' };
   const lines = Object.entries(changed).reduce(
@@ -70,8 +78,9 @@ const stanzaOf = (text, release) => {
 };
 
 const lineOf = (text, release) => {
-  const match = new RegExp(`^deb\\s+(\\[[^\\]]*\\]\\s+)?(\\S+)\\s+${release}\\s+main\\b`, 'm').exec(text);
-  return match === null ? undefined : { name: 'next.list', text: `deb ${match[1] ?? ''}${match[2]} ${SUITE} main\n` };
+  const line = new RegExp(`^deb\\s+(\\[[^\\]]*\\]\\s+)?(${ARCHIVE})\\s+${release}\\s.*\\bmain\\b`, 'm');
+  const [, options = '', uri] = line.exec(text) ?? [];
+  return uri === undefined ? undefined : { name: 'next.list', text: `deb ${options}${uri} ${SUITE} main\n` };
 };
 
 /** A configuration of apt's with everything that it writes below `work`; read after the machine's own. */
