@@ -9,8 +9,8 @@ import { testBed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
 import { reaches, reconnected, startEngine } from '../integration/docker-engine.ts';
 
-// Docker Engine 28 follows restart policies while our daemon is killed at any moment. (20.10 does not know a process again
-// whose start was cut off, and takes 255 for the exit code when its Delete was, on containerd as on ours.)
+// Docker Engine 28 follows restart policies while our daemon is killed at any moment. Not asked of 20.10: it reports 255
+// when its Delete was cut off (tried on containerd too), and tells of no die when its Start was.
 
 const KILLS = process.env['HOLDFAST_TEST_LONG'] === '1' ? 100 : 6;
 const CONTAINERS = 4;
