@@ -98,6 +98,13 @@ const bundle = async () => {
   }
 };
 
+/**
+ * Flags for the daemon's Node. A call's objects live as long as the call, so a large young generation gains nothing but
+ * its own size, and an old one that may double before it is looked at is garbage: with V8's defaults 20,000 small calls
+ * take the daemon from 70 MB to 180, with these to 110, at the same processor time.
+ */
+const DAEMON_NODE_FLAGS = '--no-warnings --max-semi-space-size=2 --heap-growing-percent=20';
+
 /** Flags for the shim's Node: fewer idle threads, and a heap that stays as small as its work. */
 const SHIM_NODE_FLAGS = '--single-threaded --v8-pool-size=0 --disable-sigusr1 --no-warnings --expose-gc';
 
@@ -138,7 +145,7 @@ const launchers = () => {
     chmodSync(`${path}.new`, 0o755);
     renameSync(`${path}.new`, path);
   };
-  write('holdfastd', launcher('holdfastd.mjs', '--no-warnings'));
+  write('holdfastd', launcher('holdfastd.mjs', DAEMON_NODE_FLAGS));
   write('holdfast', launcher('holdfast.mjs', '--no-warnings'));
   write('containerd-shim-holdfast-v1', launcher('shim.mjs', SHIM_NODE_FLAGS));
 };
