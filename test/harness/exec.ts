@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { systemEnv } from './repository.ts';
+import { slowness } from './wait.ts';
 
 /** What a command did. */
 export interface Result {
@@ -13,7 +14,7 @@ export interface Result {
 }
 
 export interface ExecOptions {
-  /** After this the command is killed and the call fails, milliseconds. Default 60,000. */
+  /** After this the command is killed and the call fails, milliseconds (times `slowness`). Default 60,000. */
   readonly timeoutMs?: number;
   /** Written to its stdin, which is /dev/null otherwise. */
   readonly input?: string | Buffer;
@@ -23,7 +24,8 @@ export interface ExecOptions {
 
 /** Runs a command to its end. Fails only if it cannot be run or takes too long; a status other than 0 is a result. */
 export const exec = (command: string, args: readonly string[], options: ExecOptions = {}): Promise<Result> => {
-  const { timeoutMs = 60_000, input } = options;
+  const { input } = options;
+  const timeoutMs = (options.timeoutMs ?? 60_000) * slowness;
   const began = performance.now();
   const { promise, resolve, reject } = Promise.withResolvers<Result>();
   const child = spawn(command, args, {

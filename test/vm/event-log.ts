@@ -21,10 +21,11 @@ export class EventLog implements Disposable {
     this.#stream.on('error', () => undefined); // what has not come is missed by the test
   }
 
-  /** The topics of a container's events in their order, once `last` is among them. */
-  async topics(id: string, last: string): Promise<string[]> {
+  /** The topics of a container's events in their order, once the last of `count` deletes of its task is there. */
+  async topics(id: string, count = 1): Promise<string[]> {
     const topics = (): string[] => this.#of(id).map(({ topic }) => topic);
-    await eventually(() => topics().includes(last), { what: `${last} of ${id}` });
+    const deletes = (): number => topics().filter((topic) => topic === '/tasks/delete').length;
+    await eventually(() => deletes() >= count, { what: `delete ${count} of ${id}` });
     return topics();
   }
 

@@ -84,13 +84,16 @@ interface Outage {
   readonly back: () => Promise<void>;
 }
 
+let outages = 0;
+
 /** Two containers live through an outage; one ends when the daemon has been cut, the other goes on. */
 const outage = async ({ cut, back }: Outage): Promise<void> => {
   const gate = `${rootfs}/tmp/gate`;
+  const ending = `ends-${(outages += 1)}`;
   await must('mkfifo', [gate]);
   await ctr.ok('run', '-d', '--null-io', '--rootfs', rootfs, 'stays', '/bin/sleep', '1000');
-  await ctr.ok('run', '-d', '--null-io', '--rootfs', rootfs, 'ends', '/bin/sh', '-c', 'read x < /tmp/gate; exit 7');
-  const [stays, ends] = await Promise.all([pidOf('stays'), pidOf('ends')]);
+  await ctr.ok('run', '-d', '--null-io', '--rootfs', rootfs, ending, '/bin/sh', '-c', 'read x < /tmp/gate; exit 7');
+  const [stays, ends] = await Promise.all([pidOf('stays'), pidOf(ending)]);
   const shims = [parentOf(stays), parentOf(ends)].map(identity);
   for (const { pid } of shims) assert.equal(readFileSync(`/proc/${pid}/cgroup`, 'utf8'), `0::${unit.cgroup}\n`);
 
@@ -106,17 +109,17 @@ const outage = async ({ cut, back }: Outage): Promise<void> => {
   );
   await back();
 
-  assert.deepEqual(await tasks(), { stays: `${stays} RUNNING`, ends: `${ends} STOPPED` });
+  assert.deepEqual(await tasks(), { stays: `${stays} RUNNING`, [ending]: `${ends} STOPPED` });
   assert.deepEqual(identity(parentOf(stays)), shims[0]);
   assert.equal((await ctr.run(['tasks', 'exec', '--exec-id', 'x', 'stays', '/bin/sh', '-c', 'exit 5'])).status, 5);
   using events = new EventLog(address, namespace);
-  assert.match((await ctr.run(['tasks', 'rm', 'ends'])).stderr, /non-zero exit code 7/);
-  await events.topics('ends', '/tasks/delete');
-  const [exit, ...more] = events.exits('ends').slice(-1);
+  assert.match((await ctr.run(['tasks', 'rm', ending])).stderr, /non-zero exit code 7/);
+  await events.topics(ending);
+  const [exit, ...more] = events.exits(ending);
   const at = nanosFromTimestamp(exit?.exitedAt);
   assert.deepEqual([exit?.pid, exit?.exitStatus, more], [ends, 7, []]);
   assert.ok(at >= began && at <= ended, 'when it happened, not when it was told');
-  await ctr.ok('containers', 'rm', 'ends');
+  await ctr.ok('containers', 'rm', ending);
   await ctr.ok('tasks', 'rm', '-f', 'stays');
   await ctr.ok('containers', 'rm', 'stays');
   rmSync(gate);
