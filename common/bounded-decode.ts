@@ -18,12 +18,23 @@ const READS_MAX = 2 * FIELDS_MAX;
 
 /**
  * Decodes what a peer has sent. ResourceExhausted: it has more than FIELDS_MAX fields; found while decoding, so nothing
- * beyond them has been built. `what` names the message. What the decoder throws of malformed bytes goes through.
+ * beyond them has been built. `what` names the message. Of malformed bytes a plain Error, for the caller to give a code.
  */
 export const decodeBounded = <T>(codec: Decoder<T>, bytes: Uint8Array, what: string): T => {
   // A read takes a byte at least.
-  if (bytes.length <= READS_MAX) return codec.decode(bytes);
-  return codec.decode(countingReader(bytes, what));
+  const reader = bytes.length <= READS_MAX ? new BinaryReader(bytes) : countingReader(bytes, what);
+  const message = decodeFrom(codec, reader);
+  // The generated code takes what can begin no field for the end of the message, and would pass over the rest.
+  if (reader.pos !== bytes.length) throw new Error(`illegal tag before byte ${reader.pos} of ${bytes.length}`);
+  return message;
+};
+
+const decodeFrom = <T>(codec: Decoder<T>, reader: BinaryReader): T => {
+  try {
+    return codec.decode(reader);
+  } catch (error) {
+    throw error instanceof RangeError ? new Error('unexpected EOF', { cause: error }) : error; // as Go says it
+  }
 };
 
 /** Every tag and every length goes through `uint32`, in the generated code and in what the reader skips. */

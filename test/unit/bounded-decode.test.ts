@@ -48,6 +48,18 @@ test('fields count wherever they are: in messages within, in what is unknown, in
   }
 });
 
+test('a message that is cut, or that goes on after what can begin no field, is none', () => {
+  const cut = [Buffer.from([0x0a, 5, 65]), Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff]), Buffer.from([0x0a])];
+  for (const bytes of cut) {
+    assert.throws(() => decodeBounded(ListContainersRequest, bytes, 'x'), { message: 'unexpected EOF' });
+  }
+  for (const bytes of [Buffer.from([0x00, 1]), Buffer.from([0x0c, 1])]) {
+    assert.throws(() => decodeBounded(ListContainersRequest, bytes, 'x'), {
+      message: 'illegal tag before byte 1 of 2',
+    });
+  }
+});
+
 test('a container with 10,000 labels and a Spec of 2 MB is decoded as it is', () => {
   const labels = new Map(Array.from({ length: 10_000 }, (_, index) => [`key-${index}`, `value-${index}`]));
   const spec = { typeUrl: 'x', value: Buffer.alloc(2 << 20, 'x') };
