@@ -13,6 +13,7 @@ import { collectMetrics } from '../tasks/metrics.ts';
 import type { TaskParts } from '../tasks/parts.ts';
 import { pauseTask, resumeTask } from '../tasks/pause.ts';
 import { getProcess, listPids, listTasks } from '../tasks/query.ts';
+import { requireProcess } from '../tasks/registry.ts';
 import { startProcess } from '../tasks/start.ts';
 import { closeStdin, resizePty } from '../tasks/terminal.ts';
 import { updateTask } from '../tasks/update.ts';
@@ -45,7 +46,9 @@ export const tasksService = (parts: TaskParts): Service =>
       return {};
     },
     closeIO: async (request, call) => {
-      if (request.stdin) await closeStdin(parts, keyOf(request, call), call.signal);
+      const key = keyOf(request, call);
+      requireProcess(parts, key);
+      if (request.stdin) await closeStdin(parts, key, call.signal);
       return {};
     },
     pause: async (request, call) => {
