@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BootstrapFile } from '../../common/bootstrap.ts';
-import { about, CodedError, codes, invalidArgument } from '../../common/errdefs.ts';
+import { about, CodedError, codes, unknownError } from '../../common/errdefs.ts';
 import { checkIdentifier } from '../../common/identifiers.ts';
 import { unmount } from '../../native/index.ts';
 import type { TaskKey } from '../store/tables/tasks.ts';
@@ -130,10 +130,9 @@ const remappedRootGroup = (spec: Uint8Array): number => {
   try {
     parsed = JSON.parse(Buffer.from(spec).toString('utf8'));
   } catch (error) {
-    throw invalidArgument(`spec is no JSON: ${String(error)}`);
+    throw unknownError(`spec is no JSON: ${String(error)}`); // Unknown, as in containerd
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw invalidArgument('spec is no object');
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw unknownError('spec is no object');
   const mappings = parsed.linux?.gidMappings;
   if (!Array.isArray(mappings)) return 0;
   return mappings.find((mapping) => (mapping?.containerID ?? 0) === 0)?.hostID ?? 0;

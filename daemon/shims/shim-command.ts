@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
+import { decodeBounded } from '../../common/bounded-decode.ts';
 import { canceled, CodedError, codes, deadlineExceeded, unknownError } from '../../common/errdefs.ts';
 import { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { BootstrapResult } from '../../proto/gen/containerd/runtime/bootstrap/v1/bootstrap.ts';
@@ -81,7 +82,9 @@ export const parseStarted = (output: Buffer): Started => {
   if (text === '') throw unknownError('shim said nothing, which is no address');
   if (/^(unix:\/\/)?\//.test(text)) return checked({ version: 2, address: text, protocol: 'ttrpc' });
   try {
-    const { version, address, protocol } = BootstrapResult.decode(output);
+    // What is no message at all may still look like one of fields that nobody knows.
+    const { version, address, protocol } = decodeBounded(BootstrapResult, output, 'answer of a shim');
+    if (address === '') throw new Error('no address in it');
     return checked({ version, address, protocol });
   } catch (error) {
     if (error instanceof CodedError) throw error;

@@ -34,6 +34,9 @@ test('what is no address is refused with a code, whatever it is', () => {
   );
   assert.throws(() => parseStarted(Buffer.from('unix://@abstract')), CodedError);
   assert.throws(() => parseStarted(Buffer.from('')), CodedError);
+  assert.throws(() => parseStarted(Buffer.from('hello world\n')), {
+    message: 'shim said "hello world", which is no address',
+  });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       try {
