@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codes } from '../../common/errdefs.ts';
 import { Status } from '../../proto/gen/containerd/v1/types/task_types.ts';
+import { fill } from '../harness/disk.ts';
 import { must } from '../harness/exec.ts';
 import { Bed } from '../harness/temp.ts';
 import { eventually } from '../harness/wait.ts';
@@ -120,22 +121,6 @@ test('a filter that would take for ever is refused, and the daemon answers on', 
   );
   assert.deepEqual((await world.containers.list({})).containers, []);
 });
-
-/** Writes until there is no room for a byte more. */
-const fill = (path: string): void => {
-  const fd = openSync(path, 'w');
-  try {
-    for (let bytes = 1 << 16; bytes >= 1;) {
-      try {
-        writeSync(fd, Buffer.alloc(bytes));
-      } catch {
-        bytes >>= 1;
-      }
-    }
-  } finally {
-    closeSync(fd);
-  }
-};
 
 const sleepers = (seconds: string): number => commands().filter((line) => line === `sleep\0${seconds}\0`).length;
 
