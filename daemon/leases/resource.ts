@@ -1,3 +1,4 @@
+import { digestFault } from '../../common/digest.ts';
 import { invalidArgument, unimplemented } from '../../common/errdefs.ts';
 
 export interface LeaseResource {
@@ -5,13 +6,6 @@ export interface LeaseResource {
   readonly type: string;
   readonly id: string;
 }
-
-/** Digest algorithms and the length of their value, hex digits. Source: OCI image spec, descriptor. */
-const DIGEST_HEX: ReadonlyMap<string, number> = new Map([
-  ['sha256', 64],
-  ['sha384', 96],
-  ['sha512', 128],
-]);
 
 /** Refuses a resource whose type is not known, or whose id cannot be of its type. */
 export const checkLeaseResource = (resource: LeaseResource): void => {
@@ -33,12 +27,6 @@ export const checkLeaseResource = (resource: LeaseResource): void => {
 };
 
 const checkDigest = (digest: string): void => {
-  const match = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([A-Za-z0-9=_-]+)$/.exec(digest);
-  const [, algorithm = '', value = ''] = match ?? [];
-  const refuse = (reason: string): Error => invalidArgument(`invalid content resource id ${digest}: ${reason}`);
-  if (match === null) throw refuse('invalid checksum digest format');
-  const length = DIGEST_HEX.get(algorithm);
-  if (length === undefined) throw refuse('unsupported digest algorithm');
-  if (value.length !== length) throw refuse('invalid checksum digest length');
-  if (!/^[a-f0-9]+$/.test(value)) throw refuse('invalid checksum digest format');
+  const fault = digestFault(digest);
+  if (fault !== undefined) throw invalidArgument(`invalid content resource id ${digest}: ${fault}`);
 };
