@@ -156,8 +156,9 @@ const requestOf = (method: Method, call: AnyCall): unknown => {
   }
 };
 
+/** Whoever has read enough of a client's stream can still answer: the call is not destroyed with the reading. */
 async function* decodedStream(method: Method, call: AnyCall): AsyncGenerator {
-  for await (const bytes of call) yield decoded(method, bytes as Buffer);
+  for await (const bytes of call.iterator({ destroyOnReturn: false })) yield decoded(method, bytes as Buffer);
 }
 
 /** ResourceExhausted: too many fields. Internal, as with Go's servers: it is no such message. */
