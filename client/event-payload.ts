@@ -1,5 +1,6 @@
 import { typeName } from '../common/any.ts';
 import * as payloads from '../proto/gen/containerd/events/event_payloads.ts';
+import { ImageCreate, ImageDelete, ImageUpdate } from '../proto/gen/containerd/services/images/v1/images.ts';
 import type { Any } from '../proto/gen/google/protobuf/any.ts';
 
 /** The payloads that are known, by their full protobuf name. */
@@ -28,6 +29,9 @@ const codecs = {
   'containerd.events.TaskPaused': payloads.TaskPaused,
   'containerd.events.TaskResumed': payloads.TaskResumed,
   'containerd.events.TaskCheckpointed': payloads.TaskCheckpointed,
+  'containerd.services.images.v1.ImageCreate': ImageCreate,
+  'containerd.services.images.v1.ImageUpdate': ImageUpdate,
+  'containerd.services.images.v1.ImageDelete': ImageDelete,
 } as const;
 
 type Name = keyof typeof codecs;

@@ -2,6 +2,7 @@ import { typeName } from '../../common/any.ts';
 import { decodeBounded } from '../../common/bounded-decode.ts';
 import { type Fields, mapField, present } from '../../common/filters.ts';
 import * as payloads from '../../proto/gen/containerd/events/event_payloads.ts';
+import { ImageCreate, ImageDelete, ImageUpdate } from '../../proto/gen/containerd/services/images/v1/images.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import type { LoggedEvent } from './log.ts';
 
@@ -23,21 +24,27 @@ export const eventFields = (event: LoggedEvent, payload: () => Any | undefined):
   };
 };
 
-const PACKAGE = 'containerd.events.';
+interface Decoder {
+  decode(input: Uint8Array): unknown;
+}
 
-/** Short name of a message → its codec. */
-const CODECS = new Map(
-  Object.entries(payloads).flatMap(([name, value]): [string, { decode(input: Uint8Array): unknown }][] =>
-    typeof value === 'object' && 'decode' in value ? [[name, value]] : [],
+/** Full name of a message → its codec. Those of images have their service's package. */
+const CODECS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ...Object.entries(payloads).flatMap(([name, value]): [string, Decoder][] =>
+    typeof value === 'object' && 'decode' in value ? [[`containerd.events.${name}`, value]] : [],
   ),
-);
+  ...Object.entries({ ImageCreate, ImageDelete, ImageUpdate }).map(([name, value]): [string, Decoder] => [
+    `containerd.services.images.v1.${name}`,
+    value,
+  ]),
+]);
 
 /** Decodes an event that containerd knows; undefined for any other, and for bytes that are none or too much. */
 export const decodePayload = (any: Any | undefined): Record<string, unknown> | undefined => {
   if (any === undefined) return undefined;
-  const name = typeName(any);
-  const codec = name.startsWith(PACKAGE) ? CODECS.get(name.slice(PACKAGE.length)) : undefined;
   try {
+    const name = typeName(any);
+    const codec = CODECS.get(name);
     return codec && (decodeBounded(codec, any.value, name) as Record<string, unknown>);
   } catch {
     return undefined;
