@@ -1,6 +1,7 @@
 import { parse, type TomlTable, type TomlValue } from 'smol-toml';
 import { invalidArgument, messageOf } from '../common/errdefs.ts';
 import type { Config } from './config.ts';
+import type { Sharing } from './content/parts.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 
 /** Hears of a setting that is passed over. */
@@ -78,6 +79,8 @@ const timeout =
   (name: keyof Config['timeouts']): Read =>
   (value, settings, defaults) =>
     (settings.timeouts = { ...(settings.timeouts ?? defaults.timeouts), [name]: duration(value) });
+const sharing: Read = (value, settings) =>
+  (settings.content = { sharing: oneOf<Sharing>(value, ['shared', 'isolated']) });
 const ignored: Read = () => undefined;
 
 const runtimes: Read = (value, settings) => {
@@ -104,6 +107,7 @@ const KEYS: ReadonlyMap<string, Read> = new Map([
   ['grpc.max_recv_message_size', receiveMax],
   ['grpc.max_send_message_size', sendMax],
   ['ttrpc.address', ttrpcAddress],
+  ['plugins.io.containerd.metadata.v1.bolt.content_sharing_policy', sharing],
   ['debug.level', (value, settings, defaults) => (value === '' ? undefined : level(value, settings, defaults))],
   ['timeouts.io.containerd.timeout.shim.load', timeout('shimLoadMs')],
   ['timeouts.io.containerd.timeout.shim.cleanup', timeout('shimCleanupMs')],
@@ -124,6 +128,7 @@ const KEYS: ReadonlyMap<string, Read> = new Map([
   ['events.max_count', inEvents((value) => ({ countMax: integer(value, 1, BYTES_MAX) }))],
   ['tasks.zygote', inTasks((value) => ({ zygote: flag(value) }))],
   ['tasks.stdio', inTasks((value) => ({ stdio: oneOf(value, ['fifo', 'pipe']) }))],
+  ['content.sharing', sharing],
   ['runtimes', runtimes],
 ]);
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { invalidArgument, messageOf, notFound } from '../common/errdefs.ts';
+import type { Sharing } from './content/parts.ts';
 import { readSettings, type Warn } from './config-keys.ts';
 import type { LogLevel } from './log.ts';
 
@@ -33,6 +34,10 @@ export interface Config {
     /** How a container's output reaches a client's FIFO: given to it, or copied by the shim. */
     readonly stdio: 'fifo' | 'pipe';
   };
+  readonly content: {
+    /** What a blob of one namespace costs another: to name its digest, or all its bytes. */
+    readonly sharing: Sharing;
+  };
   /** Deadlines of ours, milliseconds. */
   readonly timeouts: {
     readonly shimLoadMs: number;
@@ -59,6 +64,7 @@ const DEFAULTS: Config = {
   oomScore: undefined,
   events: { ageMsMax: 72 * 3_600_000, countMax: 100_000 },
   tasks: { zygote: true, stdio: 'fifo' },
+  content: { sharing: 'shared' },
   timeouts: { shimLoadMs: 5_000, shimCleanupMs: 5_000, shimShutdownMs: 3_000, taskStateMs: 2_000 },
   runtimes: new Map(),
 };
