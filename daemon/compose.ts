@@ -3,13 +3,17 @@ import type { Logger } from 'pino';
 import type { Service } from './call.ts';
 import type { Config } from './config.ts';
 import { containerStore } from './containers/store.ts';
+import { makeContent } from './content-part.ts';
+import { contentStore } from './content/store.ts';
 import type { Core, TasksPart } from './core.ts';
 import type { ForwardParts } from './events/forward.ts';
 import { openEventLog } from './events/log.ts';
 import { replayCursors } from './events/replay.ts';
 import { keepTrimmed } from './events/trim.ts';
+import { makeImages } from './images-part.ts';
+import { imageStore } from './images/store.ts';
 import { leaseStore } from './leases/store.ts';
-import { namespaceStore } from './namespaces/store.ts';
+import { namespaceStore, type Occupants } from './namespaces/store.ts';
 import { containersService } from './services/containers.ts';
 import { eventsService } from './services/events.ts';
 import { healthService } from './services/health.ts';
@@ -42,9 +46,15 @@ export const compose = async (
   const db = await openDatabase(join(config.root, 'metadata.db'), log);
   const events = openEventLog(db);
   const containers = containerStore(db);
-  const namespaces = namespaceStore(db, [(name) => (containers.any(name) ? ['containers'] : [])]);
+  const namespaces = namespaceStore(db, [
+    holds('images', imageStore(db)),
+    holds('blobs', contentStore(db)),
+    holds('containers', containers),
+  ]);
   const core: Core = { config, log, db, events, containers, namespaces, leases: leaseStore(db), stopping };
 
+  const content = makeContent(core);
+  const images = makeImages(core, { collect: () => content.removeUnreferenced() });
   const tasks = makeTasks(core);
   const forward: ForwardParts = { db, events, absorb: tasks.absorb };
   const trimming = keepTrimmed(events, config.events, log);
@@ -56,6 +66,8 @@ export const compose = async (
     containersService(core),
     leasesService(core),
     eventsService({ ...forward, cursors: replayCursors(db), isUndeleted: tasks.isUndeleted }),
+    ...content.services,
+    ...images.services,
     ...tasks.services,
   ];
 
@@ -73,7 +85,14 @@ export const compose = async (
     close: async () => {
       trimming.close();
       await tasks.close();
+      await content.close();
       await db.close();
     },
   };
 };
+
+/** What a namespace that holds some of it cannot be removed for, in containerd's word. */
+const holds =
+  (kind: string, store: { any(namespace: string): boolean }): Occupants =>
+  (namespace) =>
+    store.any(namespace) ? [kind] : [];

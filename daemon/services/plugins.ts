@@ -6,6 +6,7 @@ import type { Plugin } from '../../proto/gen/containerd/services/introspection/v
 const GRPC = 'io.containerd.grpc.v1';
 const SERVICE = 'io.containerd.service.v1';
 const METADATA = 'io.containerd.metadata.v1';
+const CONTENT = 'io.containerd.content.v1';
 const EVENT = 'io.containerd.event.v1';
 const RUNTIME = 'io.containerd.runtime.v2';
 
@@ -17,17 +18,22 @@ export const RUNTIME_PLUGIN = { type: RUNTIME, id: 'task' } as const;
  */
 export const plugins = (root: string): readonly Plugin[] => [
   plugin(METADATA, 'sqlite', { exports: new Map([['path', join(root, 'metadata.db')]]) }),
+  plugin(CONTENT, 'content', { exports: new Map([['root', join(root, 'io.containerd.content.v1.content')]]) }),
   plugin(EVENT, 'exchange'),
   plugin(SERVICE, 'introspection-service'),
   plugin(SERVICE, 'containers-service', { requires: [EVENT, METADATA] }),
+  plugin(SERVICE, 'content-service', { requires: [METADATA] }),
+  plugin(SERVICE, 'images-service', { requires: [METADATA] }),
   plugin(SERVICE, 'leases-service', { requires: [METADATA] }),
   plugin(SERVICE, 'namespaces-service', { requires: [EVENT, METADATA] }),
   plugin(RUNTIME, RUNTIME_PLUGIN.id, { requires: [EVENT, METADATA], platforms: [here()] }),
   plugin(SERVICE, 'tasks-service', { requires: [EVENT, RUNTIME, METADATA] }),
   plugin(GRPC, 'introspection', { requires: [SERVICE] }),
   plugin(GRPC, 'containers', { requires: [SERVICE] }),
+  plugin(GRPC, 'content', { requires: [SERVICE] }),
   plugin(GRPC, 'events', { requires: [EVENT] }),
   plugin(GRPC, 'healthcheck'),
+  plugin(GRPC, 'images', { requires: [SERVICE] }),
   plugin(GRPC, 'leases', { requires: [SERVICE] }),
   plugin(GRPC, 'namespaces', { requires: [SERVICE] }),
   plugin(GRPC, 'tasks', { requires: [SERVICE] }),
