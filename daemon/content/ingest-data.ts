@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf, resourceExhausted } from '../../common/errdefs.ts';
 import { nowNanos } from '../../native/index.ts';
 import { Digester } from './digester.ts';
 import { type ContentFiles, ingestKey } from './files.ts';
@@ -12,6 +13,9 @@ const READ_BYTES = 1 << 20;
 /** Mode of data that is being written, and of a blob: nobody changes it any more. */
 const DATA_MODE = 0o644;
 const BLOB_MODE = 0o444;
+
+/** What the kernel says of a full disk, or a spent quota. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
 /** The data of an ingest: appended to, and hashed on the way. Its methods must not overlap. */
 export class IngestData {
@@ -104,9 +108,14 @@ export class IngestData {
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#offset + done);
-      done += bytesWritten;
+    try {
+      for (let done = 0; done < bytes.length;) {
+        const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#offset + done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      throw resourceExhausted(`content does not fit: ${messageOf(error)}: free some space`, { cause: error });
     }
   }
 }

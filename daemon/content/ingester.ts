@@ -23,7 +23,7 @@ export interface CommitOptions {
   readonly labels?: Labels | undefined;
 }
 
-/** How other parts of the daemon write a blob, from its beginning. One of `commit` and `abort` ends it. */
+/** How other parts of the daemon write a blob, from its beginning. A commit that went well ends it, or else `abort`. */
 export interface Ingester {
   /** `bytes` must stay as they are until it resolves. */
   write(bytes: Uint8Array): Promise<void>;
