@@ -10,6 +10,7 @@ import { makeRootfs } from '../harness/rootfs.ts';
 import { startSubject } from '../harness/subject.ts';
 import type { Bed } from '../harness/temp.ts';
 import { slowness } from '../harness/wait.ts';
+import { ImagesDefinition } from '../../proto/gen/containerd/services/images/v1/images.ts';
 import { TasksDefinition } from '../../proto/gen/containerd/services/tasks/v1/tasks.ts';
 
 /** One of the two daemons that a compat test runs on, with a root file system of its own. */
@@ -20,6 +21,7 @@ export class Side {
   readonly rootfs: string;
   /** The Tasks service itself, for what ctr cannot ask. */
   readonly tasks: Stub<typeof TasksDefinition>;
+  readonly images: Stub<typeof ImagesDefinition>;
   readonly #hidden: (readonly [text: string, name: string])[] = [];
 
   constructor(bed: Bed, daemon: Daemon) {
@@ -30,6 +32,7 @@ export class Side {
     const client = daemon.client();
     bed.defer(() => client.close());
     this.tasks = client.service(TasksDefinition);
+    this.images = client.service(ImagesDefinition);
   }
 
   /** A path in a directory that only this side uses. */

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Container, ContainersDefinition } from '../../proto/gen/containerd/services/containers/v1/containers.ts';
+import { ContentDefinition } from '../../proto/gen/containerd/services/content/v1/content.ts';
 import { EventsDefinition } from '../../proto/gen/containerd/services/events/v1/events.ts';
+import { ImagesDefinition } from '../../proto/gen/containerd/services/images/v1/images.ts';
 import { LeasesDefinition } from '../../proto/gen/containerd/services/leases/v1/leases.ts';
 import { NamespacesDefinition } from '../../proto/gen/containerd/services/namespaces/v1/namespaces.ts';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
@@ -17,6 +19,8 @@ import { cleanUp, connect, startDaemon, temporaryFolder, type TestDaemon } from 
 const clients = (address: string) => ({
   address,
   containers: connect(address, ContainersDefinition),
+  content: connect(address, ContentDefinition),
+  images: connect(address, ImagesDefinition),
   namespaces: connect(address, NamespacesDefinition),
   leases: connect(address, LeasesDefinition),
   events: connect(address, EventsDefinition),
@@ -34,9 +38,11 @@ before(async () => {
   ours = clients(daemon.address);
   const folder = temporaryFolder();
   const address = join(folder, 'c.sock');
+  // What nothing refers to is not to be collected in the middle of a test.
+  const collection = `[plugins."io.containerd.gc.v1.scheduler"]\nstartup_delay = "1h"\nmutation_threshold = 1000000\n`;
   writeFileSync(
     join(folder, 'config.toml'),
-    `version = 2\nroot = "${folder}/root"\nstate = "${folder}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${address}"\n`,
+    `version = 2\nroot = "${folder}/root"\nstate = "${folder}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${address}"\n${collection}`,
   );
   const containerd = spawn('containerd', ['--config', join(folder, 'config.toml')], { stdio: 'ignore' });
   const ended = once(containerd, 'exit');
