@@ -284,6 +284,15 @@ export const allocate = async (fd: number, offset: number, length: number): Prom
 /** As `allocate`, at once: for small files on tmpfs. */
 export const allocateNow = (fd: number, offset: number, length: number): void => raw.allocateNow(fd, offset, length);
 
+/**
+ * The first stretch of a file at or behind `offset` that is no hole, bytes; undefined: there is none. Moves the open
+ * file's offset.
+ */
+export const nextData = (fd: number, offset: number): { readonly begin: number; readonly end: number } | undefined => {
+  const data = raw.nextData(fd, offset);
+  return data === undefined ? undefined : { begin: data[0], end: data[1] };
+};
+
 /** Nanoseconds since 1970, also before it. */
 export const setTimes = (
   path: string,

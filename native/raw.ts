@@ -50,6 +50,7 @@ export interface Raw {
   lockFile(fd: number, operation: number): boolean;
   allocate(fd: number, offset: number, length: number): Promise<void>;
   allocateNow(fd: number, offset: number, length: number): void;
+  nextData(fd: number, offset: number): Pair | undefined;
   setTimes(path: string, atime: bigint, mtime: bigint, noFollow: boolean): void;
   makeNode(path: string, mode: number, major: number, minor: number): void;
   makeFifo(path: string, mode: number): void;

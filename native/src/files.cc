@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "calls.h"
@@ -31,6 +32,18 @@ Result<bool> LockFile(Fd fd, uint32_t operation) {
 
 Result<Nothing> Allocate(Fd fd, Size offset, Size length) {
   return Done(Retry([&] { return fallocate(fd.value, 0, offset.value, length.value); }), "fallocate");
+}
+
+// Where the next data of a file begins and ends; none: only a hole is left.
+Result<std::optional<std::tuple<Size, Size>>> NextData(Fd fd, Size offset) {
+  const off_t begin = lseek(fd.value, offset.value, SEEK_DATA);
+  if (begin < 0) {
+    if (errno == ENXIO) return std::nullopt;
+    return Failed("lseek");
+  }
+  const off_t end = lseek(fd.value, begin, SEEK_HOLE);
+  if (end < 0) return Failed("lseek");
+  return std::make_tuple(Size{begin}, Size{end});
 }
 
 timespec TimeOf(int64_t nanoseconds) {
@@ -137,6 +150,7 @@ void AddFiles(Napi::Object exports) {
   Add<LockFile>(exports, "lockFile");
   Add<Allocate>(exports, "allocateNow");
   AddAsync<Allocate>(exports, "allocate");
+  Add<NextData>(exports, "nextData");
   Add<SetTimes>(exports, "setTimes");
   Add<MakeNode>(exports, "makeNode");
   Add<MakeFifo>(exports, "makeFifo");

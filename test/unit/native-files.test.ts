@@ -11,7 +11,9 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +28,7 @@ import {
   lockFile,
   makeFifo,
   makeNode,
+  nextData,
   openIn,
   removeXattr,
   setTimes,
@@ -192,4 +195,16 @@ test('an open below a directory does not leave it, by dots, absolute paths or sy
   assert.equal(fstatSync(made).mode & 0o777, 0o640 & ~process.umask());
   closeSync(made);
   closeSync(fd);
+});
+
+test('the data of a sparse file is found stretch by stretch', () => {
+  const path = freshFile();
+  const fd = openSync(path, 'r+');
+  writeSync(fd, 'x', 1 << 20);
+  truncateSync(path, 4 << 20);
+  assert.deepEqual(nextData(fd, 0), { begin: 1 << 20, end: (1 << 20) + 4096 });
+  assert.equal(nextData(fd, (1 << 20) + 4096), undefined);
+  assert.equal(nextData(fd, 4 << 20), undefined);
+  closeSync(fd);
+  assert.throws(() => nextData(fd, 0), isErrno('EBADF', codes.invalidArgument, 'lseek'));
 });
