@@ -8,7 +8,8 @@ import { LOG_LEVELS, type LogLevel } from './log.ts';
 export type Warn = (message: string, fields: { readonly key: string; readonly file: string }) => void;
 
 type Settings = { -readonly [K in keyof Config]?: Config[K] };
-type Read = (value: TomlValue, settings: Settings, defaults: Config) => void;
+/** `passOver` is told the key of what has no meaning here. */
+type Read = (value: TomlValue, settings: Settings, defaults: Config, passOver: (key: string) => void) => void;
 
 /** Thrown by a `Read`; the key and the file are put before it. */
 class WrongValue extends Error {}
@@ -83,6 +84,44 @@ const sharing: Read = (value, settings) =>
   (settings.content = { sharing: oneOf<Sharing>(value, ['shared', 'isolated']) });
 const ignored: Read = () => undefined;
 
+type Snapshotters = Config['snapshotters'];
+const inSnapshotter =
+  <Name extends 'overlayfs' | 'native'>(name: Name, change: (value: TomlValue) => Partial<Snapshotters[Name]>): Read =>
+  (value, settings, defaults) => {
+    const snapshotters = settings.snapshotters ?? defaults.snapshotters;
+    settings.snapshotters = { ...snapshotters, [name]: { ...snapshotters[name], ...change(value) } };
+  };
+/** An empty one says nothing: containerd's default file has the key. */
+const directory = (value: TomlValue): { root: string } => {
+  const root = text(value);
+  if (root !== '' && !root.startsWith('/'))
+    throw new WrongValue(`must be an absolute path, not ${JSON.stringify(root)}`);
+  return { root };
+};
+
+const texts = (value: TomlValue): readonly string[] => {
+  if (!Array.isArray(value)) throw new WrongValue(`must be an array of strings, not ${kindOf(value)}`);
+  return value.map(text);
+};
+
+/** Types of proxy plugins that are snapshotters. */
+const SNAPSHOT_PROXIES: ReadonlySet<string> = new Set(['snapshot', 'io.containerd.snapshotter.v1']);
+const OWN_SNAPSHOTTERS: ReadonlySet<string> = new Set(['overlayfs', 'native']);
+
+const proxyPlugins: Read = (value, settings, defaults, passOver) => {
+  const proxies = new Map<string, string>();
+  for (const [name, given] of Object.entries(table(value))) {
+    const plugin = table(given);
+    const address = text(plugin.address ?? '').replace(/^unix:\/\//, '');
+    if (!SNAPSHOT_PROXIES.has(text(plugin.type ?? ''))) passOver(`proxy_plugins.${name}`);
+    else if (OWN_SNAPSHOTTERS.has(name)) throw new WrongValue(`must not have ${name}: that snapshotter is ours`);
+    else if (!address.startsWith('/')) {
+      throw new WrongValue(`must give each plugin the absolute path of a socket as "address", and ${name} has none`);
+    } else proxies.set(name, address);
+  }
+  settings.snapshotters = { ...(settings.snapshotters ?? defaults.snapshotters), proxies };
+};
+
 const runtimes: Read = (value, settings) => {
   const entries = Object.entries(table(value)).map(([name, runtime]): [string, string] => {
     const path = text(table(runtime).path ?? '');
@@ -108,11 +147,29 @@ const KEYS: ReadonlyMap<string, Read> = new Map([
   ['grpc.max_send_message_size', sendMax],
   ['ttrpc.address', ttrpcAddress],
   ['plugins.io.containerd.metadata.v1.bolt.content_sharing_policy', sharing],
-  ['debug.level', (value, settings, defaults) => (value === '' ? undefined : level(value, settings, defaults))],
+  [
+    'debug.level',
+    (value, settings, defaults, passOver) => (value === '' ? undefined : level(value, settings, defaults, passOver)),
+  ],
   ['timeouts.io.containerd.timeout.shim.load', timeout('shimLoadMs')],
   ['timeouts.io.containerd.timeout.shim.cleanup', timeout('shimCleanupMs')],
   ['timeouts.io.containerd.timeout.shim.shutdown', timeout('shimShutdownMs')],
   ['timeouts.io.containerd.timeout.task.state', timeout('taskStateMs')],
+  ['plugins.io.containerd.snapshotter.v1.overlayfs.root_path', inSnapshotter('overlayfs', directory)],
+  [
+    'plugins.io.containerd.snapshotter.v1.overlayfs.mount_options',
+    inSnapshotter('overlayfs', (value) => ({ mountOptions: texts(value) })),
+  ],
+  [
+    'plugins.io.containerd.snapshotter.v1.overlayfs.upperdir_label',
+    inSnapshotter('overlayfs', (value) => ({ upperdirLabel: flag(value) })),
+  ],
+  [
+    'plugins.io.containerd.snapshotter.v1.overlayfs.sync_remove',
+    inSnapshotter('overlayfs', (value) => ({ syncRemove: flag(value) })),
+  ],
+  ['plugins.io.containerd.snapshotter.v1.native.root_path', inSnapshotter('native', directory)],
+  ['proxy_plugins', proxyPlugins],
   // Ours.
   ['daemon.root', root],
   ['daemon.state', state],
@@ -132,6 +189,8 @@ const KEYS: ReadonlyMap<string, Read> = new Map([
   ['runtimes', runtimes],
 ]);
 
+const PASSED_OVER = 'unknown key in the configuration, passed over';
+
 /** Reads the text of a configuration file. Throws InvalidArgument that names the key and the file. */
 export const readSettings = (
   toml: string,
@@ -149,14 +208,14 @@ export const readSettings = (
     const value = leaves.get(key);
     if (value === undefined) continue;
     try {
-      read(value, settings, defaults);
+      read(value, settings, defaults, (name) => warn(PASSED_OVER, { key: name, file }));
     } catch (error) {
       if (error instanceof WrongValue) throw invalidArgument(`${file}: ${key} ${error.message}`);
       throw error;
     }
   }
   for (const [key, value] of leaves) {
-    if (!KEYS.has(key) && !isEmpty(value)) warn('unknown key in the configuration, passed over', { key, file });
+    if (!KEYS.has(key) && !isEmpty(value)) warn(PASSED_OVER, { key, file });
   }
   return settings;
 };

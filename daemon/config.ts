@@ -47,6 +47,18 @@ export interface Config {
   };
   /** Runtime name → absolute path of the shim binary that serves it. Others are served by our own shim or found by name. */
   readonly runtimes: ReadonlyMap<string, string>;
+  readonly snapshotters: {
+    /** `root`: where its directories are; '': below our root. The rest is told of in snapshots/overlayfs.ts. */
+    readonly overlayfs: {
+      readonly root: string;
+      readonly mountOptions: readonly string[];
+      readonly upperdirLabel: boolean;
+      readonly syncRemove: boolean;
+    };
+    readonly native: { readonly root: string };
+    /** Those that other processes serve: name → path of the unix socket. */
+    readonly proxies: ReadonlyMap<string, string>;
+  };
 }
 
 export const DEFAULT_CONFIG_PATH = '/etc/holdfast/config.toml';
@@ -67,6 +79,11 @@ const DEFAULTS: Config = {
   content: { sharing: 'shared' },
   timeouts: { shimLoadMs: 5_000, shimCleanupMs: 5_000, shimShutdownMs: 3_000, taskStateMs: 2_000 },
   runtimes: new Map(),
+  snapshotters: {
+    overlayfs: { root: '', mountOptions: [], upperdirLabel: false, syncRemove: false },
+    native: { root: '' },
+    proxies: new Map(),
+  },
 };
 
 /** What the command line says; it wins over the file. */

@@ -3,6 +3,14 @@ import { join } from 'node:path';
 import { bring, Daemon, type StartOptions } from './daemon.ts';
 import type { Bed } from './temp.ts';
 
+/** Configuration of a containerd that collects nothing, so that what nobody has leased stays. */
+export const NO_COLLECTION = `[plugins."io.containerd.gc.v1.scheduler"]
+  startup_delay = "24h"
+  pause_threshold = 0.0
+  deletion_threshold = 0
+  mutation_threshold = 0
+`;
+
 /** Starts a real containerd with everything of its own in the bed; what has no place in its API or config is off. */
 export const startContainerd = async (bed: Bed, options: StartOptions = {}): Promise<Daemon> => {
   const { name = 'theirs', args = [], env = {}, config = '' } = options;
