@@ -20,8 +20,11 @@ import { healthService } from './services/health.ts';
 import { introspectionService } from './services/introspection.ts';
 import { leasesService } from './services/leases.ts';
 import { namespacesService } from './services/namespaces.ts';
+import { snapshotsService } from './services/snapshots.ts';
 import { versionService } from './services/version.ts';
 import { openDatabase } from './store/database.ts';
+import { openSnapshotters } from './snapshots/snapshots.ts';
+import { snapshottersWith } from './snapshots/store.ts';
 import { serverUuid } from './uuid.ts';
 
 /** The daemon, put together but not yet listening. */
@@ -46,25 +49,34 @@ export const compose = async (
   const db = await openDatabase(join(config.root, 'metadata.db'), log);
   const events = openEventLog(db);
   const containers = containerStore(db);
+  const withSnapshots = snapshottersWith(db);
   const namespaces = namespaceStore(db, [
     holds('images', imageStore(db)),
     holds('blobs', contentStore(db)),
     holds('containers', containers),
+    (name) => withSnapshots(name).map((snapshotter) => `snapshots on ${JSON.stringify(snapshotter)} snapshotter`),
   ]);
   const core: Core = { config, log, db, events, containers, namespaces, leases: leaseStore(db), stopping };
 
   const content = makeContent(core);
   const images = makeImages(core, { collect: () => content.removeUnreferenced() });
+  const snapshotters = await openSnapshotters(core, config);
   const tasks = makeTasks(core);
   const forward: ForwardParts = { db, events, absorb: tasks.absorb };
   const trimming = keepTrimmed(events, config.events, log);
   const services = [
     versionService(),
     healthService({ ready: tasks.ready, stopping }),
-    introspectionService({ uuid: serverUuid(config.root), root: config.root, runtimeInfo: tasks.runtimeInfo }),
+    introspectionService({
+      uuid: serverUuid(config.root),
+      root: config.root,
+      snapshotters: snapshotters.plugins,
+      runtimeInfo: tasks.runtimeInfo,
+    }),
     namespacesService(core),
     containersService(core),
     leasesService(core),
+    snapshotsService(snapshotters.all),
     eventsService({ ...forward, cursors: replayCursors(db), isUndeleted: tasks.isUndeleted }),
     ...content.services,
     ...images.services,
@@ -86,6 +98,7 @@ export const compose = async (
       trimming.close();
       await tasks.close();
       await content.close();
+      await snapshotters.close();
       await db.close();
     },
   };

@@ -7,18 +7,20 @@ import {
 } from '../../proto/gen/containerd/services/introspection/v1/introspection.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { type Service, service } from '../call.ts';
+import type { SnapshotterPlugin } from '../snapshots/snapshots.ts';
 import { listFilter } from './list-filter.ts';
 import { plugins, RUNTIME_PLUGIN } from './plugins.ts';
 
 export interface IntrospectionParts {
   readonly uuid: string;
   readonly root: string;
+  readonly snapshotters: readonly SnapshotterPlugin[];
   /** Answers for the runtime plugin: RuntimeRequest in, RuntimeInfo out. */
   readonly runtimeInfo: ((request: Any) => Promise<Any>) | undefined;
 }
 
-export const introspectionService = ({ uuid, root, runtimeInfo }: IntrospectionParts): Service => {
-  const all = plugins(root);
+export const introspectionService = ({ uuid, root, snapshotters, runtimeInfo }: IntrospectionParts): Service => {
+  const all = plugins(root, snapshotters);
   return service(IntrospectionDefinition, {
     plugins: ({ filters }) => {
       const filter = listFilter(filters);

@@ -155,11 +155,13 @@ export type Act<T> = (side: Side) => Promise<T>;
  */
 export type Compare = <T>(promise: string, act: Act<T>, check: (seen: T) => void) => void;
 
-/** Starts a containerd and a daemon of ours for this file. */
-export const compareSides = (bed: Bed): Compare => {
+/** Starts a containerd, which `theirs` configures, and a daemon of ours for this file. */
+export const compareSides = (bed: Bed, { theirs = '' }: { readonly theirs?: string } = {}): Compare => {
   let sides: readonly Side[] = [];
   before(async () => {
-    sides = (await Promise.all([startContainerd(bed), startSubject(bed)])).map((daemon) => new Side(bed, daemon));
+    sides = (await Promise.all([startContainerd(bed, { config: theirs }), startSubject(bed)])).map(
+      (daemon) => new Side(bed, daemon),
+    );
   });
   return (promise, act, check) =>
     void test(promise, { timeout: 120_000 * slowness }, async () => {

@@ -11,6 +11,7 @@ import { EventsDefinition } from '../../proto/gen/containerd/services/events/v1/
 import { ImagesDefinition } from '../../proto/gen/containerd/services/images/v1/images.ts';
 import { LeasesDefinition } from '../../proto/gen/containerd/services/leases/v1/leases.ts';
 import { NamespacesDefinition } from '../../proto/gen/containerd/services/namespaces/v1/namespaces.ts';
+import { SnapshotsDefinition } from '../../proto/gen/containerd/services/snapshots/v1/snapshots.ts';
 import { HealthDefinition } from '../../proto/gen/grpc/health/v1/health.ts';
 import { cleanUp, connect, startDaemon, temporaryFolder, type TestDaemon } from './daemon-harness.ts';
 
@@ -25,6 +26,7 @@ const clients = (address: string) => ({
   leases: connect(address, LeasesDefinition),
   events: connect(address, EventsDefinition),
   health: connect(address, HealthDefinition),
+  snapshots: connect(address, SnapshotsDefinition),
 });
 export type Clients = ReturnType<typeof clients>;
 
