@@ -7,7 +7,7 @@ import {
 } from '../../proto/gen/containerd/services/snapshots/v1/snapshots.ts';
 import type { Backend, Draft, Target } from './backend.ts';
 import { SNAPSHOT_REF_LABEL } from './inherited-labels.ts';
-import { type RemoteLimits, RemoteSnapshots } from './remote.ts';
+import { type RemoteCall, type RemoteLimits, RemoteSnapshots } from './remote.ts';
 import type { Kind } from './snapshotter.ts';
 
 /** Snapshots that another process keeps, under keys that we give it: containerd's proxy plugins. */
@@ -20,12 +20,15 @@ export const proxy = (
   const remote = new RemoteSnapshots(address, limits);
   const deletions = new KeyedQueue();
 
+  // A call that makes something there is not cut: it might be made after we have asked to delete it.
+  const uncut = (namespace: string): RemoteCall => ({ namespace, signal: undefined });
+
   const create = async (draft: Draft, signal: AbortSignal) => {
     const { backendKey: key, parentBackendKey: parent, labels, namespace, kind } = draft;
     const request = { snapshotter, key, parent, labels: new Map(labels) };
     const target = labels.get(SNAPSHOT_REF_LABEL);
     try {
-      const { mounts } = await remote.call(kind === 'active' ? 'prepare' : 'view', request, { namespace, signal });
+      const { mounts } = await remote.call(kind === 'active' ? 'prepare' : 'view', request, uncut(namespace));
       return { mounts };
     } catch (error) {
       if (codeOf(error) !== codes.alreadyExists) throw error;
@@ -58,9 +61,9 @@ export const proxy = (
       (await remote.call('mounts', { snapshotter, key }, { namespace, signal })).mounts,
     usage: ({ namespace, backendKey: key }, signal) =>
       remote.call('usage', { snapshotter, key }, { namespace, signal }),
-    commit: async ({ namespace, backendKey: key }, { backendKey, labels }, signal) => {
+    commit: async ({ namespace, backendKey: key }, { backendKey, labels }) => {
       const request = { snapshotter, name: backendKey, key, labels: new Map(labels) };
-      await remote.call('commit', request, { namespace, signal });
+      await remote.call('commit', request, uncut(namespace));
       return { size: 0n, inodes: 0n }; // it is asked each time
     },
     describe: async ({ namespace, backendKey: key }, signal) => {
@@ -75,7 +78,7 @@ export const proxy = (
     discard: ({ namespace, backendKey: key }) =>
       deletions.run('', async () => {
         try {
-          await remote.call('remove', { snapshotter, key }, { namespace, signal: undefined });
+          await remote.call('remove', { snapshotter, key }, uncut(namespace));
         } catch (error) {
           if (!isNotFound(error)) throw error;
         }

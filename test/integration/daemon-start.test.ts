@@ -128,6 +128,15 @@ state = "${join(path, 'their-state')}"
   "io.containerd.timeout.task.state" = "1500ms"
 [plugins."io.containerd.gc.v1.scheduler"]
   pause_threshold = 0.02
+[plugins."io.containerd.snapshotter.v1.overlayfs"]
+  root_path = ""
+  upperdir_label = false
+[proxy_plugins.remote]
+  type = "snapshot"
+  address = "unix:///run/remote.sock"
+[proxy_plugins.blobs]
+  type = "content"
+  address = "/run/blobs.sock"
 `,
   );
   const child = spawn(process.execPath, ['--no-warnings', MAIN, '--config', config], {
@@ -140,7 +149,11 @@ state = "${join(path, 'their-state')}"
   assert.ok(existsSync(join(path, 'their-root/metadata.db')));
   assert.ok(existsSync(join(path, 'events.sock')));
   const warned = [...log.matchAll(/"key":"([^"]*)"/g)].map(([, key]) => key);
-  assert.deepEqual(warned, ['metrics.address', 'plugins.io.containerd.gc.v1.scheduler.pause_threshold']);
+  assert.deepEqual(warned, [
+    'proxy_plugins.blobs',
+    'metrics.address',
+    'plugins.io.containerd.gc.v1.scheduler.pause_threshold',
+  ]);
 });
 
 for (const [toml, expected] of [
@@ -151,6 +164,22 @@ for (const [toml, expected] of [
   [
     '[runtimes]\nfoo = { path = "bin" }',
     /config\.toml: runtimes must give each runtime an absolute "path", and foo has none/,
+  ],
+  [
+    '[proxy_plugins]\nfoo = { type = "snapshot", address = "foo.sock" }',
+    /config\.toml: proxy_plugins must give each plugin the absolute path of a socket as "address", and foo has none/,
+  ],
+  [
+    '[proxy_plugins]\nnative = { type = "snapshot", address = "/foo.sock" }',
+    /config\.toml: proxy_plugins must not have native: that snapshotter is ours/,
+  ],
+  [
+    '[plugins."io.containerd.snapshotter.v1.overlayfs"]\nmount_options = "volatile"',
+    /config\.toml: plugins\.io\.containerd\.snapshotter\.v1\.overlayfs\.mount_options must be an array of strings/,
+  ],
+  [
+    '[plugins."io.containerd.snapshotter.v1.native"]\nroot_path = "here"',
+    /config\.toml: plugins\.io\.containerd\.snapshotter\.v1\.native\.root_path must be an absolute path, not "here"/,
   ],
   ['root = ', /config\.toml: /],
 ] as const) {
