@@ -1,9 +1,17 @@
 import { type Node, nodeText } from './nodes.ts';
 
+export interface Root {
+  readonly node: Node;
+  readonly flat: boolean;
+}
+
 /** What is kept because of something else, by whom. Answers are those of the moment when it is asked. */
 export interface Graph {
-  /** Nodes that are kept for their own sake; `flat`: but nothing on account of them but a snapshot's parents. */
-  roots(): Iterable<{ readonly node: Node; readonly flat: boolean }>;
+  /**
+   * Nodes that are kept for their own sake; `flat`: but nothing on account of them but a snapshot's parents. undefined:
+   * one that was looked at and is none, so that a search for few among many has steps too.
+   */
+  roots(): Iterable<Root | undefined>;
   /** What `node` keeps; of a node that is not there, nothing. */
   references(node: Node): Iterable<Node>;
   /** What a flat one keeps. */
@@ -19,7 +27,7 @@ export class Marking {
   readonly #graph: Graph;
   /** Grey and black; true: it was asked as a flat one only. */
   readonly #seen = new Map<string, boolean>();
-  readonly #grey: { readonly node: Node; readonly flat: boolean }[] = [];
+  readonly #grey: Root[] = [];
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -41,8 +49,8 @@ export class Marking {
   }
 
   *steps(): Generator<void, void, void> {
-    for (const { node, flat } of this.#graph.roots()) {
-      this.#reach(node, flat);
+    for (const root of this.#graph.roots()) {
+      if (root !== undefined) this.#reach(root.node, root.flat);
       yield;
     }
     yield* this.rest();
