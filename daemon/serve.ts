@@ -114,7 +114,8 @@ const answer = async (
   } catch (thrown) {
     const error =
       thrown instanceof CodedError ? thrown : new CodedError(codeOf(thrown), messageOf(thrown), { cause: thrown });
-    logFailure(context, error, since(began));
+    if (thrown === request) context.log.debug({ code: error.code, err: error.message }, 'request refused');
+    else logFailure(context, error, since(began));
     return error;
   }
 };
