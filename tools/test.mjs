@@ -39,9 +39,11 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+/** How long one file may take, ms. */
+const timeoutMs = long ? 7_200_000 : 600_000;
 const result = spawnSync(
   node,
-  ['--test', '--test-concurrency=2', '--test-timeout=600000', '--test-reporter=spec', ...files],
+  ['--test', '--test-concurrency=2', `--test-timeout=${timeoutMs}`, '--test-reporter=spec', ...files],
   {
     cwd: root,
     stdio: 'inherit',
