@@ -1,14 +1,16 @@
 import { parseArgs } from 'node:util';
 import { burst } from './burst.ts';
 import { exec } from './exec.ts';
+import { exitEvent } from './exit-event.ts';
 import { idleMemory } from './idle-memory.ts';
 import { machine } from './machine.ts';
 import { asText, type Report, summarize } from './report.ts';
 import { restart } from './restart.ts';
+import { rpc } from './rpc.ts';
 import { run } from './run.ts';
 import { type Benchmark, withSides } from './sides.ts';
 
-const benchmarks: readonly Benchmark[] = [run, burst, exec, restart, idleMemory];
+const benchmarks: readonly Benchmark[] = [run, burst, exec, restart, exitEvent, ...rpc, idleMemory];
 
 const USAGE = `npm run bench -- [NAME …] [--pairs N] [--json]
 

@@ -22,10 +22,11 @@ export interface Figures {
 }
 
 export interface Benchmark {
+  /** Several may have one name: they are measured together. */
   readonly name: string;
   /** One line for the reader of `--help`. */
   readonly about: string;
-  readonly unit: 'ms' | 'kB';
+  readonly unit: 'ms' | 'µs' | 'kB';
   /** How often each side is measured unless the caller says otherwise. */
   readonly pairs: number;
   /** What the project wants to reach: a ratio to containerd, or a median of ours in the unit. */
