@@ -10,6 +10,7 @@ import { listenUnix, peerCredentials } from '../native/index.ts';
 import type { Peer, Service } from './call.ts';
 import type { Config } from './config.ts';
 import { markPeer } from './peer.ts';
+import { refuseCompression } from './refuse-compression.ts';
 import { type ServeOptions, serveOn } from './serve.ts';
 
 /** Mode of the sockets: the owner and its group, as in containerd. */
@@ -104,6 +105,7 @@ export const grpcServer = (
     'grpc.max_receive_message_length': config.receiveBytesMax,
     'grpc.max_send_message_length': config.sendBytesMax,
     'grpc.enable_channelz': 0,
+    interceptors: [refuseCompression],
   });
   for (const service of services) serveOn(server, service, { ...options, underWay });
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import * as grpc from '@grpc/grpc-js';
 import { jsonTypes } from '../../common/any.ts';
 import { codes } from '../../common/errdefs.ts';
 import { Options } from '../../proto/gen/containerd/runc/v1/runc_options.ts';
@@ -9,6 +10,7 @@ import { ContainersDefinition } from '../../proto/gen/containerd/services/contai
 import { EventsDefinition } from '../../proto/gen/containerd/services/events/v1/events.ts';
 import { LeasesDefinition } from '../../proto/gen/containerd/services/leases/v1/leases.ts';
 import { type CreateTaskRequest, TasksDefinition } from '../../proto/gen/containerd/services/tasks/v1/tasks.ts';
+import { VersionDefinition } from '../../proto/gen/containerd/services/version/v1/version.ts';
 import type { Any } from '../../proto/gen/google/protobuf/any.ts';
 import { compareSides, type Side } from '../compat/sides.ts';
 import { fill } from '../harness/disk.ts';
@@ -89,6 +91,23 @@ sameCode('a service or method that is not there is UNIMPLEMENTED, by whatever na
   ['method', raw(`${CONTAINERS}/Nope`, []), /Nope/],
   ['__proto__', raw(`${CONTAINERS}/__proto__`, []), /__proto__/],
   ['constructor', raw('/constructor/constructor', []), /constructor/],
+]);
+
+const compressed =
+  (algorithm: grpc.compressionAlgorithms): Case[1] =>
+  (side) =>
+    rawCall(
+      side.daemon.address,
+      `/${VersionDefinition.fullName}/Version`,
+      Buffer.alloc(1 << 20),
+      {},
+      {
+        'grpc.default_compression_algorithm': algorithm,
+      },
+    );
+same('a compressed request is UNIMPLEMENTED, and nothing of it is unpacked', [
+  ['gzip', compressed(grpc.compressionAlgorithms.gzip)],
+  ['deflate', compressed(grpc.compressionAlgorithms.deflate)],
 ]);
 
 /** Methods of which containerd looks at something else first, or answers UNKNOWN. */

@@ -12,11 +12,13 @@ export const rawCall = async (
   path: string,
   bytes: Uint8Array,
   metadata: Readonly<Record<string, string>> = {},
+  options: grpc.ChannelOptions = {},
 ): Promise<Outcome> => {
   const client = new grpc.Client(`unix:${address}`, grpc.credentials.createInsecure(), {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.enable_retries': 0,
     'grpc.default_authority': 'localhost',
+    ...options,
   });
   const headers = new grpc.Metadata();
   for (const [key, value] of Object.entries(metadata)) headers.set(key, value);
