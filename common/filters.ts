@@ -1,4 +1,4 @@
-import { invalidArgument } from './errdefs.ts';
+import { invalidArgument, resourceExhausted } from './errdefs.ts';
 import { parseSelectors, type Selector } from './filter-syntax.ts';
 import { compileRegExp, type LinearRegExp } from './linear-regexp.ts';
 
@@ -12,12 +12,22 @@ export type Fields = (path: readonly string[]) => string | undefined;
 export type Filter = (fields: Fields) => boolean;
 
 /**
+ * Characters of all the filters of a request: some 3,800 of `id==<64 hexadecimal digits>`. Each is looked at for each row or
+ * event, and a million selectors, which a request has room for, take seconds to parse.
+ */
+export const FILTERS_LENGTH_MAX = 256 << 10;
+
+/**
  * Parses the filters of a request: any one may match; none at all match everything, and so does an empty one.
  * In a filter, selectors separated by commas must all match: `name==web,labels."a.b/c"!=x,image~=|^docker|`.
- * Throws InvalidArgument that shows the place.
+ * Throws InvalidArgument that shows the place; ResourceExhausted when they are longer than FILTERS_LENGTH_MAX.
  */
 export const parseFilters = (filters: readonly string[]): Filter => {
   if (filters.length === 0) return () => true;
+  const length = filters.reduce((sum, filter) => sum + filter.length + 1, 0); // an empty one costs something too
+  if (length > FILTERS_LENGTH_MAX) {
+    throw resourceExhausted(`filters of ${length} characters, more than ${FILTERS_LENGTH_MAX}`);
+  }
   const any = filters.map(parseFilter);
   return (fields) => any.some((filter) => filter(fields));
 };

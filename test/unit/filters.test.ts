@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { type Fields, mapField, parseFilters, present } from '../../common/filters.ts';
+import { codes } from '../../common/errdefs.ts';
+import { type Fields, FILTERS_LENGTH_MAX, mapField, parseFilters, present } from '../../common/filters.ts';
 import { compileRegExp } from '../../common/linear-regexp.ts';
 
 const labels = new Map([
@@ -65,6 +66,14 @@ for (const [filter, expected] of [
     test(`filter ${filter} ${expected ? 'matches' : 'does not match'}`, () => assert.equal(matches(filter), expected));
   }
 }
+
+test('filters that are too long together are refused before they are read', () => {
+  const ids = Array.from({ length: 3_000 }, (_, index) => `id==${String(index).padStart(64, '0')}`);
+  assert.equal(matches(...ids), false);
+  for (const filters of [['id!=a,'.repeat(1_000_000)], Array.from({ length: FILTERS_LENGTH_MAX + 1 }, () => '')]) {
+    assert.throws(() => parseFilters(filters), { code: codes.resourceExhausted });
+  }
+});
 
 test('of several filters one is enough', () => {
   assert.equal(matches('name==other', 'labels.empty'), true);
