@@ -16,9 +16,17 @@ class Rows {
   readonly collector: Collector;
   settled = 0;
 
+  readonly #insertContent;
+  readonly #insertLabel;
+
   private constructor(db: Database) {
     this.db = db;
-    const byKey = (sql: string) => (node: Node) => void db.sql.prepare(sql).run(node.namespace, node.key);
+    this.#insertContent = db.sql.prepare('INSERT INTO content VALUES (?, ?, 1, 0, 0)');
+    this.#insertLabel = db.sql.prepare('INSERT INTO content_labels VALUES (?, ?, ?, ?)');
+    const byKey = (sql: string) => {
+      const statement = db.sql.prepare(sql);
+      return (node: Node) => void statement.run(node.namespace, node.key);
+    };
     const remove: Record<Collectable, (node: Node) => void> = {
       lease: byKey('DELETE FROM leases WHERE namespace = ? AND id = ?'),
       image: byKey('DELETE FROM images WHERE namespace = ? AND name = ?'),
@@ -43,10 +51,8 @@ class Rows {
   }
 
   content(digest: string, labels: Record<string, string> = {}, namespace = 'n'): void {
-    this.db.sql.prepare('INSERT INTO content VALUES (?, ?, 1, 0, 0)').run(namespace, digest);
-    for (const [key, value] of Object.entries(labels)) {
-      this.db.sql.prepare('INSERT INTO content_labels VALUES (?, ?, ?, ?)').run(namespace, digest, key, value);
-    }
+    this.#insertContent.run(namespace, digest);
+    for (const [key, value] of Object.entries(labels)) this.#insertLabel.run(namespace, digest, key, value);
   }
 
   image(name: string, digest: string, labels: Record<string, string> = {}): void {
