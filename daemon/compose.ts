@@ -4,6 +4,7 @@ import type { Service } from './call.ts';
 import type { Config } from './config.ts';
 import { containerStore } from './containers/store.ts';
 import { makeContent } from './content-part.ts';
+import { makeCollector } from './gc-part.ts';
 import { contentStore } from './content/store.ts';
 import type { Core, TasksPart } from './core.ts';
 import type { ForwardParts } from './events/forward.ts';
@@ -59,8 +60,9 @@ export const compose = async (
   const core: Core = { config, log, db, events, containers, namespaces, leases: leaseStore(db), stopping };
 
   const content = makeContent(core);
-  const images = makeImages(core, { collect: () => content.removeUnreferenced() });
   const snapshotters = await openSnapshotters(core, config);
+  const collector = makeCollector(core, { content, snapshotters: snapshotters.all });
+  const images = makeImages(core, { collector });
   const tasks = makeTasks(core);
   const forward: ForwardParts = { db, events, absorb: tasks.absorb };
   const trimming = keepTrimmed(events, config.events, log);
@@ -75,7 +77,7 @@ export const compose = async (
     }),
     namespacesService(core),
     containersService(core),
-    leasesService(core),
+    leasesService({ ...core, collector }),
     snapshotsService(snapshotters.all),
     eventsService({ ...forward, cursors: replayCursors(db), isUndeleted: tasks.isUndeleted }),
     ...content.services,
@@ -97,6 +99,7 @@ export const compose = async (
     close: async () => {
       trimming.close();
       await tasks.close();
+      await collector.close();
       await content.close();
       await snapshotters.close();
       await db.close();

@@ -9,9 +9,9 @@ export interface ImagesPart {
   readonly images: ImageStore;
 }
 
-/** Puts together the part of the daemon that names images. `collect`: what a delete with `sync` waits for. */
-export const makeImages = (core: Core, { collect }: Pick<ImagesServiceParts, 'collect'>): ImagesPart => {
+/** Puts together the part of the daemon that names images. `collector`: what a delete with `sync` waits for. */
+export const makeImages = (core: Core, { collector }: Pick<ImagesServiceParts, 'collector'>): ImagesPart => {
   const { db, events, namespaces, leases } = core;
   const images = imageStore(db);
-  return { services: [imagesService({ db, events, namespaces, leases, images, collect })], images };
+  return { services: [imagesService({ db, events, namespaces, leases, images, collector })], images };
 };

@@ -25,7 +25,7 @@ export interface CollectorParts {
   /** Takes a row of that kind, in a transaction; one that is not there any more is no error. */
   readonly remove: Readonly<Record<Collectable, (node: Node) => void>>;
   /** Takes off the disk what no row names any more. */
-  readonly settle: () => Promise<unknown>;
+  readonly settle: (removed: readonly Node[]) => Promise<unknown>;
 }
 
 export interface Collection {
@@ -117,7 +117,7 @@ export class Collector {
       }
     }
     await db.durable();
-    await settle();
+    await settle(removed);
     const durationMs = Date.now() - begun;
     this.#busyUntil = begun + durationMs / PAUSE_SHARE;
     log.debug({ durationMs, kept: marking.size, removed: removed.length }, 'collected');

@@ -4,14 +4,14 @@ import { requireNamespace } from '../../common/namespace.ts';
 import { nanosFromTimestamp, timestampFromNanos } from '../../common/timestamp.ts';
 import { type Image as ImageMessage, ImagesDefinition } from '../../proto/gen/containerd/services/images/v1/images.ts';
 import { type Call, type Service, service } from '../call.ts';
+import type { Collector } from '../gc/collector.ts';
 import type { Image } from '../images/store.ts';
 import { createImage, type ImageDraft, type ImageParts, removeImage, updateImage } from '../images/write.ts';
 import type { Holder } from '../leases/protect.ts';
 import { listFilter } from './list-filter.ts';
 
 export interface ImagesServiceParts extends ImageParts {
-  /** Resolves when what nothing refers to any more is off the disk. */
-  readonly collect: () => Promise<unknown>;
+  readonly collector: Pick<Collector, 'collect' | 'mutated'>;
 }
 
 export const imagesService = (parts: ImagesServiceParts): Service =>
@@ -34,7 +34,8 @@ export const imagesService = (parts: ImagesServiceParts): Service =>
     },
     delete: async ({ name, sync, target }, call) => {
       await removeImage(parts, holderOf(call), name, target?.digest ?? '');
-      if (sync) await parts.collect();
+      parts.collector.mutated({ deleted: true });
+      if (sync) await parts.collector.collect();
       return {};
     },
   });

@@ -15,12 +15,14 @@ import type { LeaseResource } from '../leases/resource.ts';
 import type { Lease, LeaseStore } from '../leases/store.ts';
 import type { NamespaceStore } from '../namespaces/store.ts';
 import type { Database } from '../store/database.ts';
+import type { Collector } from '../gc/collector.ts';
 import { listFilter } from './list-filter.ts';
 
 export interface LeaseParts {
   readonly db: Database;
   readonly leases: LeaseStore;
   readonly namespaces: NamespaceStore;
+  readonly collector: Pick<Collector, 'collect' | 'mutated'>;
 }
 
 export const leasesService = (parts: LeaseParts): Service => {
@@ -41,10 +43,12 @@ export const leasesService = (parts: LeaseParts): Service => {
       });
       return { lease: toMessage(lease) };
     },
-    // `sync` asks to collect before the reply; there is nothing yet that a lease keeps.
-    delete: ({ id }, call) => {
+    delete: async ({ id, sync }, call) => {
       const namespace = requireNamespace(call.namespace);
-      return write(() => parts.leases.remove(namespace, id));
+      await write(() => parts.leases.remove(namespace, id));
+      parts.collector.mutated({ deleted: true });
+      if (sync) await parts.collector.collect();
+      return {};
     },
     list: ({ filters }, call) => {
       const namespace = requireNamespace(call.namespace);
