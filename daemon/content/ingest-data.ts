@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, resourceExhausted } from '../../common/errdefs.ts';
 import { nowNanos } from '../../native/index.ts';
@@ -25,6 +25,7 @@ export class IngestData {
   #offset = 0;
   #updatedAt = 0n;
   #dirty = false;
+  #lost = false;
 
   private constructor(path: string, file: FileHandle, digester: Digester) {
     this.path = path;
@@ -83,8 +84,7 @@ export class IngestData {
 
   /** Brings it to the disk, and gives its digest by this algorithm. */
   async seal(algorithm: string): Promise<string> {
-    await this.#file.sync();
-    this.#dirty = false;
+    await this.#sync();
     if (algorithm !== this.#digester.algorithm) {
       // Nobody said at the beginning how it would be named.
       this.#digester = new Digester(algorithm);
@@ -98,12 +98,24 @@ export class IngestData {
     await this.#file.chmod(BLOB_MODE);
   }
 
-  /** Keeps what has come, on the disk, for the next writer. */
+  /** Keeps what has come, on the disk, for the next writer; nothing, if the disk did not take it. */
   async close(): Promise<void> {
     try {
-      if (this.#dirty) await this.#file.datasync();
+      if (this.#dirty && !this.#lost) await this.#sync().catch(() => undefined);
+      if (this.#lost) await rm(this.path, { force: true });
     } finally {
       await this.#file.close();
+    }
+  }
+
+  /** The kernel tells of lost pages once, and then shows them as if they were on the disk: nobody may go on from them. */
+  async #sync(): Promise<void> {
+    try {
+      await this.#file.sync();
+      this.#dirty = false;
+    } catch (error) {
+      this.#lost = true;
+      throw refusal(error);
     }
   }
 
@@ -114,11 +126,15 @@ export class IngestData {
         done += bytesWritten;
       }
     } catch (error) {
-      if (!FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-      throw resourceExhausted(`content does not fit: ${messageOf(error)}: free some space`, { cause: error });
+      throw refusal(error);
     }
   }
 }
+
+const refusal = (error: unknown): unknown =>
+  FULL.has((error as NodeJS.ErrnoException).code ?? '')
+    ? resourceExhausted(`content does not fit: ${messageOf(error)}: free some space`, { cause: error })
+    : error;
 
 /** Hashes a file from its beginning; gives its length, bytes. */
 const readInto = async (digester: Digester, file: FileHandle): Promise<number> => {

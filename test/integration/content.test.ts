@@ -38,6 +38,15 @@ const configured = (toml: string): StartOptions & { readonly folder: string } =>
   return { folder, arguments: ['--config', join(folder, 'c.toml')] };
 };
 
+/** Builds what sync-trace.c is; gives its path. */
+const syncTrace = (context: TestContext): string => {
+  const folder = temporaryFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
+  const library = join(folder, 'sync-trace.so');
+  execFileSync('gcc', ['-shared', '-fPIC', '-o', library, join(import.meta.dirname, 'sync-trace.c')]);
+  return library;
+};
+
 test('an upload that a kill cut goes on where it was, and becomes the blob that was expected', async (context) => {
   const first = await start(context);
   const data = randomBytes(3 << 20);
@@ -60,10 +69,8 @@ test('an upload that a kill cut goes on where it was, and becomes the blob that 
 });
 
 test('a blob is on the disk before its name is, and its name before its reply', async (context) => {
-  const library = temporaryFolder();
-  context.after(() => rmSync(library, { recursive: true }));
-  const [preload, trace] = [join(library, 'sync-trace.so'), join(library, 'trace')];
-  execFileSync('gcc', ['-shared', '-fPIC', '-o', preload, join(import.meta.dirname, 'sync-trace.c')]);
+  const preload = syncTrace(context);
+  const trace = `${preload}.log`;
   const daemon = await start(context, { environment: { LD_PRELOAD: preload, SYNC_TRACE: trace } });
   const digest = await putBlob(daemon.address, 'to last');
   const calls = readFileSync(trace, 'utf8').split('\n');
@@ -79,6 +86,15 @@ test('a blob is on the disk before its name is, and its name before its reply', 
     places.toSorted((a, b) => a - b),
     places,
   );
+});
+
+test('what a disk refused to take is neither committed nor gone on with', async (context) => {
+  const daemon = await start(context, { environment: { LD_PRELOAD: syncTrace(context), SYNC_FAIL: '/ingest/' } });
+  const commit = { action: COMMIT, ref: 'r', data: Buffer.from('hello') } as const;
+  await assert.rejects(writeCall(daemon.address, [commit]), { code: codes.unknown, details: /EIO/ });
+  const [response] = await writeCall(daemon.address, [{ action: STAT, ref: 'r' }]);
+  assert.equal(response?.offset, 0n);
+  assert.equal((await writeCall(daemon.address, [commit]))[0]?.digest, digestOf('hello'));
 });
 
 test('a reference has one writer; the next may go on as soon as that one has ended', async (context) => {

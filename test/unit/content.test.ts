@@ -19,6 +19,18 @@ test('a blob is a read-only file at the place where containerd has it', async ()
   assert.deepEqual(readdirSync(join(at.folder, 'ingest')), []);
 });
 
+test('a blob is announced once, and not when it is there already', async () => {
+  await using at = await testContent();
+  await put(at.content, 'a', 'hello');
+  await put(at.content, 'a', 'hello');
+  await put(at.content, 'b', 'hello');
+  const events = at.store.events.read(0n, 10).map(({ namespace, topic }) => [namespace, topic]);
+  assert.deepEqual(events, [
+    ['a', '/content/create'],
+    ['b', '/content/create'],
+  ]);
+});
+
 test('another namespace has no blob that it did not ask for', async () => {
   await using at = await testContent();
   const digest = await put(at.content, 'a', 'hello');
