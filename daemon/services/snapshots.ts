@@ -11,8 +11,9 @@ import {
 import { type Call, type Service, service } from '../call.ts';
 import type { Caller, Info, Kind, Snapshotter } from '../snapshots/snapshotter.ts';
 
-/** Infos in one message of List. */
+/** Infos in one message of List, and the bytes of their texts from which on it is sent with fewer: labels can be many. */
 const BLOCK = 100;
+const BLOCK_BYTES = 1 << 20;
 
 export const snapshotsService = (snapshotters: ReadonlyMap<string, Snapshotter>): Service => {
   const find = (name: string): Snapshotter => {
@@ -64,14 +65,20 @@ async function* blocks(
 ): AsyncGenerator<ListSnapshotsResponse> {
   const { caller, filter } = uncoded(() => ({ caller: callerOf(call), filter: parseFilters(filters) }));
   let block: InfoMessage[] = [];
+  let bytes = 0;
   for await (const info of snapshotter.walk(caller, filter)) {
     block.push(toMessage(info));
-    if (block.length < BLOCK) continue;
+    bytes += textBytes(info);
+    if (block.length < BLOCK && bytes < BLOCK_BYTES) continue;
     yield { info: block };
     block = [];
+    bytes = 0;
   }
   if (block.length > 0) yield { info: block };
 }
+
+const textBytes = ({ name, parent, labels }: Info): number =>
+  [name, parent, ...[...labels].flat()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 
 /** In containerd, what List refuses has no code. */
 const uncoded = <T>(body: () => T): T => {

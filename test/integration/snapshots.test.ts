@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { codes } from '../../common/errdefs.ts';
 import { IntrospectionDefinition } from '../../proto/gen/containerd/services/introspection/v1/introspection.ts';
+import { NamespacesDefinition } from '../../proto/gen/containerd/services/namespaces/v1/namespaces.ts';
 import { type Info, SnapshotsDefinition } from '../../proto/gen/containerd/services/snapshots/v1/snapshots.ts';
 import type { Mount } from '../../proto/gen/containerd/types/types.ts';
 import { eventually } from '../harness/wait.ts';
@@ -214,6 +225,20 @@ test('no overlay is volatile unless that was asked for', async (context) => {
   );
 });
 
+test('the root of what is built on a layer has its owner and its mode', async (context) => {
+  const daemon = await started(context);
+  const snapshots = clientOf(context, daemon);
+  for (const snapshotter of ['overlayfs', 'native']) {
+    await layer(snapshots, snapshotter, 'base', (place) => {
+      chownSync(place, 12, 34);
+      chmodSync(place, 0o1730);
+    });
+    const mounts = await make(snapshots, snapshotter, 'a', 'base');
+    const { uid, gid, mode } = await mounted(mounts, daemon.folder, (place) => statSync(place));
+    assert.deepEqual([uid, gid, (mode & 0o7777).toString(8)], [12, 34, '1730'], snapshotter);
+  }
+});
+
 test('overlayfs that cannot be used here is told of among the plugins, and native is there', async (context) => {
   const daemon = await configured(
     context,
@@ -234,4 +259,23 @@ test('overlayfs that cannot be used here is told of among the plugins, and nativ
     details: 'snapshotter not loaded: overlayfs: invalid argument',
   });
   await make(snapshots, 'native', 'a');
+});
+
+test('a list whose labels are more than a message may hold comes in several', async (context) => {
+  const snapshots = clientOf(context, await started(context));
+  const labels = new Map(Array.from({ length: 100 }, (_, index) => [`l${index}`, 'x'.repeat(4000)]));
+  const keys = Array.from({ length: 50 }, (_, index) => `k${String(index).padStart(2, '0')}`);
+  for (const key of keys) await snapshots.view({ snapshotter: 'overlayfs', key, parent: '', labels });
+  assert.deepEqual(await names(snapshots, 'overlayfs'), keys); // 20 MB
+});
+
+test('a namespace with snapshots is not removed, and says what it has', async (context) => {
+  const daemon = await started(context);
+  await make(clientOf(context, daemon), 'native', 'a');
+  const namespaces = daemon.client(NamespacesDefinition);
+  context.after(() => namespaces.close());
+  await assert.rejects(namespaces.delete({ name: 'test' }), {
+    code: codes.failedPrecondition,
+    details: 'namespace "test" must be empty, but it still has snapshots on "native" snapshotter: failed precondition',
+  });
 });
