@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { NO_COLLECTION } from '../harness/containerd.ts';
 import { testBed } from '../harness/temp.ts';
 import { compareSides, type Side } from './sides.ts';
 
@@ -7,7 +8,7 @@ import { compareSides, type Side } from './sides.ts';
 
 const bed = testBed();
 // What nothing refers to yet is not to be collected between two commands.
-const compare = compareSides(testBed(), { theirs: NO_COLLECTION });
+const compare = compareSides(bed, { theirs: NO_COLLECTION });
 
 const digestOf = (data: string | Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`;
 
