@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { ContainersDefinition } from '../../proto/gen/containerd/services/containers/v1/containers.ts';
 import { NO_COLLECTION } from '../harness/containerd.ts';
 import { must } from '../harness/exec.ts';
 import { testBed } from '../harness/temp.ts';
@@ -226,3 +227,40 @@ compare(
   },
   ({ ls }) => assert.match(ls, /io\.containerd\.snapshotter\.v1 +overlayfs +linux\/amd64 +ok/),
 );
+
+alike(
+  'tasks start mounts the snapshot that a container names, and containers rm removes it',
+  async (side) => {
+    await side.ctr.ok('snapshots', 'prepare', 'extract');
+    await mounted(side, 'extract', (place) => cpSync(side.rootfs, place, { recursive: true, verbatimSymlinks: true }));
+    await side.ctr.ok('snapshots', 'commit', 'busybox', 'extract');
+    await layer(side, 'top', 'busybox', 'of the top');
+    await side.ctr.ok('snapshots', 'prepare', 'c', 'top');
+    await side.create('c', ['/bin/sh', '-c', 'cat /top; echo written > /made; rm /top'], (spec) => {
+      (spec as { root?: unknown }).root = { path: 'rootfs' };
+    });
+    const client = side.daemon.client();
+    const { container } = await client.service(ContainersDefinition).get({ id: 'c' });
+    await side.ctr.ok('containers', 'rm', 'c');
+    await client.service(ContainersDefinition).create({
+      container: { ...required(container), snapshotter: 'overlayfs', snapshotKey: 'c' },
+    });
+    client.close();
+    const started = await side.ctr.run(['tasks', 'start', 'c']);
+    const left = await mounted(side, 'c', (place) => [
+      readFileSync(`${place}/made`, 'utf8'),
+      existsSync(`${place}/top`),
+    ]);
+    await side.ctr.ok('containers', 'rm', 'c');
+    return { started, left, ls: await snapshots(side, 'ls') };
+  },
+  ({ started, left, ls }) => {
+    assert.deepEqual([started.status, started.stdout, left], [0, 'of the top', ['written\n', false]]);
+    assert.doesNotMatch(ls.stdout, /^c /m);
+  },
+);
+
+const required = <T>(value: T | undefined): T => {
+  assert.ok(value !== undefined);
+  return value;
+};
