@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { about, alreadyExists, CodedError } from '../common/errdefs.ts';
 import type { Mount } from '../proto/gen/containerd/types/types.ts';
 import { openIo, type ProcessIo } from './io/process-io.ts';
@@ -12,6 +13,10 @@ import { mountRootfs, unmountRootfs } from './rootfs.ts';
 import { runtimeError } from './runc/errors.ts';
 import type { CreateOptions, Runc } from './runc/runc.ts';
 import type { SpecFacts } from './spec.ts';
+
+/** How often, and how many ms apart, what a cut creation has left in the runtime's state is removed. */
+const CLEAR_TRIES = 20;
+const CLEAR_RETRY_MS = 100;
 
 /** What is needed to make a container. */
 export interface LaunchConfig {
@@ -69,15 +74,18 @@ export const launch = async (
 /**
  * The runtime refuses a second container of a name, and undoing our attempt must not delete the first. But who asks us
  * knows of no first: what has ended, or never began, was left by a creation that was cut, whose runtime may have gone on
- * for a moment longer than anybody waited for it. It goes, unless it may be somebody else's.
+ * for a moment longer than anybody waited for it. It goes, unless it may be somebody else's: in a root of our own all is ours.
  */
 const clearName = async ({ id, options, runc, ownRoot }: LaunchConfig): Promise<void> => {
   const place = join(options.root, id);
-  if (!existsSync(place)) return;
-  const status = await runc.state(id).catch(() => undefined);
-  const isLeft = status === undefined || status === 'stopped' || (status === 'created' && ownRoot);
-  if (isLeft) await runc.delete(id, { force: true }).catch(() => undefined);
-  if (existsSync(place)) throw alreadyExists('OCI runtime create failed: container', id);
+  let why: unknown;
+  for (let tries = 0; tries < CLEAR_TRIES && existsSync(place); tries += 1) {
+    if (tries > 0) await sleep(CLEAR_RETRY_MS); // a runtime that was killed may take a moment to be gone
+    const status = await runc.state(id).catch(() => undefined);
+    if (!ownRoot && status !== undefined && status !== 'stopped') break;
+    await runc.delete(id, { force: true }).catch((error: unknown) => (why = error));
+  }
+  if (existsSync(place)) throw alreadyExists('OCI runtime create failed: container', id, { cause: why });
 };
 
 /** Has criu bring back the process of a checkpoint. */

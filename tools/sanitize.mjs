@@ -23,9 +23,15 @@ const build = () => {
 /** Node itself is built without AddressSanitizer, so its library must be there before Node. */
 const library = () => execFileSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 
+/**
+ * The sanitizer's own allocator does not survive a fork while another thread is in it (gcc 12), as glibc's does: a
+ * forked process waits for ever for a lock that nobody holds, one time in six.
+ */
+const UNFIT = new Set(['native-sanitizer.test.ts', 'native-fork.test.ts']);
+
 const tests = () =>
   readdirSync(join(root, 'test/unit'))
-    .filter((name) => /^native-.*\.test\.ts$/.test(name) && name !== 'native-sanitizer.test.ts')
+    .filter((name) => /^native-.*\.test\.ts$/.test(name) && !UNFIT.has(name))
     .map((name) => join('test/unit', name));
 
 /** A leak is ours if our code is on the stack above Node's; Node leaves much behind when it ends. */
