@@ -16,6 +16,7 @@
       'src/process.cc',
       'src/sockets.cc',
       'src/terminals.cc',
+      'src/tree.cc',
     ],
     'include_dirs': ['<(headers)'],
     # Failures are values here (src/result.h), so nothing throws in C++.

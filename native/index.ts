@@ -354,6 +354,101 @@ export const openIn = (
 ): number =>
   raw.openIn(directoryFd, path, options.flags, options.mode ?? 0, bitsOf(resolveFlags, options.resolve ?? {}));
 
+// Trees: entries of an open directory, by names of any bytes. Such a string holds one byte a character ('latin1'), and
+// a name is one part of a path; no call but openBelow follows a symlink.
+
+/** As openIn, for a path of any bytes. */
+export const openBelow = (
+  directoryFd: number,
+  path: string,
+  options: { readonly flags: number; readonly mode?: number; readonly resolve?: Resolve },
+): number =>
+  raw.openBelow(directoryFd, path, options.flags, options.mode ?? 0, bitsOf(resolveFlags, options.resolve ?? {}));
+
+export interface Inode {
+  /** Type and permissions, as in stat(2). */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly links: number;
+  /** Of a device. */
+  readonly major: number;
+  readonly minor: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly inode: bigint;
+  readonly device: bigint;
+  /** Nanoseconds since 1970. */
+  readonly mtime: bigint;
+}
+
+/** lstat(2) of an entry, or of the directory itself where the name is empty; undefined: no such entry. */
+export const statBelow = (directoryFd: number, name: string): Inode | undefined => {
+  const about = raw.statBelow(directoryFd, name);
+  if (about === undefined) return undefined;
+  const [mode, uid, gid, links, major, minor, size, inode, device, mtime] = about;
+  return { mode, uid, gid, links, major, minor, size, inode, device, mtime };
+};
+
+export const makeDirectoryBelow = (directoryFd: number, name: string, mode: number): void =>
+  raw.makeDirectoryBelow(directoryFd, name, mode);
+
+export const symlinkBelow = (target: string, directoryFd: number, name: string): void =>
+  raw.symlinkBelow(target, directoryFd, name);
+
+/** A hard link; to a symlink itself, where `existing` is one. */
+export const linkBelow = (fromFd: number, existing: string, toFd: number, name: string): void =>
+  raw.linkBelow(fromFd, existing, toFd, name);
+
+/** mknod(2); the type is in `mode`. */
+export const makeNodeBelow = (
+  directoryFd: number,
+  name: string,
+  node: { readonly mode: number; readonly major: number; readonly minor: number },
+): void => raw.makeNodeBelow(directoryFd, name, node.mode, node.major, node.minor);
+
+/** Removes a file or an empty directory; nothing there is no error; false: a directory with something in it. */
+export const removeBelow = (directoryFd: number, name: string): boolean => raw.removeBelow(directoryFd, name);
+
+export interface Attributes {
+  readonly uid: number;
+  readonly gid: number;
+  /** Permissions with set-uid, set-gid and sticky bits: 0 to 0o7777. The umask does not matter. */
+  readonly mode: number;
+  /** Nanoseconds since 1970. */
+  readonly atime: bigint;
+  readonly mtime: bigint;
+}
+
+/** Sets what an inode of any type has, except that a symlink has no mode. */
+export const setInodeBelow = (directoryFd: number, name: string, to: Attributes): void =>
+  raw.setInodeBelow(directoryFd, name, to.uid, to.gid, to.mode, to.atime, to.mtime);
+
+/** The same for a file that is open. */
+export const finishFile = (fd: number, to: Attributes): void =>
+  raw.finishFile(fd, to.uid, to.gid, to.mode, to.atime, to.mtime);
+
+/** A whole new file in one call. AlreadyExists: there is an entry of that name. */
+export const writeFileBelow = (directoryFd: number, name: string, to: Attributes, data: Uint8Array): void =>
+  raw.writeFileBelow(directoryFd, name, to.uid, to.gid, to.mode, to.atime, to.mtime, data);
+
+export const readLinkBelow = (directoryFd: number, name: string): string => raw.readLinkBelow(directoryFd, name);
+
+/** Names in no order, without `.` and `..`. */
+export const listDirectory = (directoryFd: number): string[] => raw.listDirectory(directoryFd);
+
+/** undefined: no such attribute, or a file system without any. */
+export const getXattrBelow = (directoryFd: number, name: string, key: string): Buffer | undefined =>
+  raw.getXattrBelow(directoryFd, name, key);
+
+export const setXattrBelow = (directoryFd: number, name: string, key: string, value: Uint8Array): void =>
+  raw.setXattrBelow(directoryFd, name, key, value);
+
+export const listXattrsBelow = (directoryFd: number, name: string): string[] => raw.listXattrsBelow(directoryFd, name);
+
+/** syncfs(2): returns when what was written to the file system of `fd` is on the disk. */
+export const syncFileSystem = async (fd: number): Promise<void> => raw.syncFileSystem(fd);
+
 // Mounts
 
 /**

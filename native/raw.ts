@@ -66,6 +66,43 @@ export interface Raw {
   unmount(target: string, flags: number): Promise<void>;
   pivotRoot(newRoot: string, putOld: string): Promise<void>;
 
+  openBelow(directory: number, path: string, flags: number, mode: number, resolve: number): number;
+  statBelow(
+    directory: number,
+    name: string,
+  ): readonly [number, number, number, number, number, number, number, bigint, bigint, bigint] | undefined;
+  makeDirectoryBelow(directory: number, name: string, mode: number): void;
+  symlinkBelow(target: string, directory: number, name: string): void;
+  linkBelow(from: number, existing: string, to: number, name: string): void;
+  makeNodeBelow(directory: number, name: string, mode: number, major: number, minor: number): void;
+  removeBelow(directory: number, name: string): boolean;
+  setInodeBelow(
+    directory: number,
+    name: string,
+    uid: number,
+    gid: number,
+    mode: number,
+    atime: bigint,
+    mtime: bigint,
+  ): void;
+  finishFile(file: number, uid: number, gid: number, mode: number, atime: bigint, mtime: bigint): void;
+  writeFileBelow(
+    directory: number,
+    name: string,
+    uid: number,
+    gid: number,
+    mode: number,
+    atime: bigint,
+    mtime: bigint,
+    data: Uint8Array,
+  ): void;
+  readLinkBelow(directory: number, name: string): string;
+  listDirectory(directory: number): string[];
+  getXattrBelow(directory: number, name: string, key: string): Buffer | undefined;
+  setXattrBelow(directory: number, name: string, key: string, value: Uint8Array): void;
+  listXattrsBelow(directory: number, name: string): string[];
+  syncFileSystem(file: number): Promise<void>;
+
   openTerminal(): Pair;
   setWindowSize(fd: number, columns: number, rows: number): void;
   getWindowSize(fd: number): Pair;

@@ -31,6 +31,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   AddProcess(exports);
   AddSockets(exports);
   AddTerminals(exports);
+  AddTree(exports);
   return exports;
 }
 

@@ -43,6 +43,11 @@ struct Text {
   std::string value;
   const char* c_str() const { return value.c_str(); }
 };
+// A path or name of any bytes: a JavaScript string of which each character is one byte ("latin1").
+struct Octets {
+  std::string value;
+  const char* c_str() const { return value.c_str(); }
+};
 // Memory that belongs to JavaScript: valid until JavaScript runs again.
 struct Bytes {
   uint8_t* data;
@@ -170,6 +175,23 @@ struct Argument<Text> {
     auto text = ReadText(value, 0, kTextBytesMax);
     if (!text) return std::nullopt;
     return Text{std::move(*text)};
+  }
+};
+
+template <>
+struct Argument<Octets> {
+  static constexpr const char* kExpected = "a path of at most 4095 bytes without NUL, one character a byte";
+  static std::optional<Octets> Read(Napi::Value value) {
+    if (!value.IsString()) return std::nullopt;
+    size_t length = 0;
+    if (napi_get_value_string_latin1(value.Env(), value, nullptr, 0, &length) != napi_ok) return std::nullopt;
+    if (length > kPathBytesMax) return std::nullopt;
+    std::string text(length + 1, '\0');
+    if (napi_get_value_string_latin1(value.Env(), value, text.data(), length + 1, &length) != napi_ok)
+      return std::nullopt;
+    text.resize(length);
+    if (text.find('\0') != std::string::npos) return std::nullopt;
+    return Octets{std::move(text)};
   }
 };
 

@@ -146,6 +146,7 @@ void AddPoller(Napi::Object exports);
 void AddProcess(Napi::Object exports);
 void AddSockets(Napi::Object exports);
 void AddTerminals(Napi::Object exports);
+void AddTree(Napi::Object exports);
 
 }  // namespace holdfast
 

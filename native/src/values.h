@@ -20,9 +20,15 @@ inline Napi::Value ToJs(Napi::Env env, bool value) { return Napi::Boolean::New(e
 inline Napi::Value ToJs(Napi::Env env, int value) { return Napi::Number::New(env, value); }
 inline Napi::Value ToJs(Napi::Env env, uint32_t value) { return Napi::Number::New(env, value); }
 inline Napi::Value ToJs(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+inline Napi::Value ToJs(Napi::Env env, int64_t value) { return Napi::BigInt::New(env, value); }
 inline Napi::Value ToJs(Napi::Env env, Fd fd) { return Napi::Number::New(env, fd.value); }
 inline Napi::Value ToJs(Napi::Env env, Size size) { return Napi::Number::New(env, static_cast<double>(size.value)); }
 inline Napi::Value ToJs(Napi::Env env, const Text& text) { return Napi::String::New(env, text.value); }
+inline Napi::Value ToJs(Napi::Env env, const Octets& octets) {
+  napi_value text = nullptr;
+  napi_create_string_latin1(env, octets.value.data(), octets.value.size(), &text);
+  return Napi::Value(env, text);
+}
 inline Napi::Value ToJs(Napi::Env env, const std::vector<uint8_t>& bytes) {
   return Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size());
 }

@@ -36,6 +36,7 @@ const good = {
   i64: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   u64: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
   path: fc.constantFrom('file', 'new', 'absent/below', '/proc/self/nothing', 'n'.repeat(300), 'p/'.repeat(2000)),
+  octets: fc.constantFrom('file', 'new', '', '\xff', 'absent/below', 'n'.repeat(300), 'p/'.repeat(2000)),
   text: fc.oneof(
     fc.constantFrom('', 'user.one', 'user.two'),
     fc.string().map((text) => text.replaceAll('\0', '')),
@@ -73,6 +74,7 @@ const takes: Record<Kind, (value: unknown) => boolean> = {
   i64: isBigint(-(2n ** 63n), 2n ** 63n - 1n),
   u64: isBigint(0n, 2n ** 64n - 1n),
   path: isText(1, 4095),
+  octets: (value) => typeof value === 'string' && !value.includes('\0') && value.length <= 4095,
   text: isText(0, 131_071),
   bytes: (value) => value instanceof Uint8Array,
   texts: isListOf(isText(0, 131_071)),
@@ -155,6 +157,22 @@ harmless('openFifo', 'path', 'bool', 'bool', 'bool');
 onlyRefused('mount', 'text', 'path', 'text', 'u32', 'text');
 onlyRefused('unmount', 'path', 'u32');
 onlyRefused('pivotRoot', 'path', 'path');
+harmless('openBelow', 'fd', 'octets', 'u32', 'u32', 'u32');
+harmless('statBelow', 'fd', 'octets');
+onlyRefused('makeDirectoryBelow', 'fd', 'octets', 'u32');
+harmless('symlinkBelow', 'octets', 'fd', 'octets');
+harmless('linkBelow', 'fd', 'octets', 'fd', 'octets');
+onlyRefused('makeNodeBelow', 'fd', 'octets', 'u32', 'u32', 'u32');
+harmless('removeBelow', 'fd', 'octets');
+onlyRefused('setInodeBelow', 'fd', 'octets', 'u32', 'u32', 'u32', 'i64', 'i64');
+onlyRefused('finishFile', 'fd', 'u32', 'u32', 'u32', 'i64', 'i64');
+harmless('writeFileBelow', 'fd', 'octets', 'u32', 'u32', 'u32', 'i64', 'i64', 'bytes');
+harmless('readLinkBelow', 'fd', 'octets');
+harmless('listDirectory', 'fd');
+harmless('getXattrBelow', 'fd', 'octets', 'octets');
+harmless('setXattrBelow', 'fd', 'octets', 'octets', 'bytes');
+harmless('listXattrsBelow', 'fd', 'octets');
+onlyRefused('syncFileSystem', 'fd');
 harmless('openTerminal');
 harmless('setWindowSize', 'fd', 'u16', 'u16');
 harmless('getWindowSize', 'fd');

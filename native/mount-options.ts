@@ -1,4 +1,4 @@
-import { mountFlags } from '../native/index.ts';
+import { mountFlags } from './index.ts';
 
 /** Flags that change how mounts propagate; the kernel takes them only in a call of their own. */
 export const PROPAGATION_FLAGS = mountFlags.unbindable | mountFlags.private | mountFlags.slave | mountFlags.shared;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { mountFlags } from '../../native/index.ts';
-import { compactLowerDirectories, parseMountOptions } from '../../shim/mount-options.ts';
+import { compactLowerDirectories, parseMountOptions } from '../../native/mount-options.ts';
 
 test('flags are told from data, and a later option takes an earlier one back', () => {
   const parsed = parseMountOptions(['rbind', 'ro', 'nosuid', 'rw', 'rprivate', 'size=1m', 'mode=755']);
