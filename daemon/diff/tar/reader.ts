@@ -57,8 +57,8 @@ export class TarReader {
 
   /** The archive has no more bytes. Like Go, an end between two members will do, without blocks of zeros. */
   finish(): void {
-    const clean =
-      this.#state === 'over' || this.#state === 'last' || (this.#state === 'header' && this.#heldBytes === 0);
+    const between = this.#state === 'header' || this.#state === 'last';
+    const clean = this.#state === 'over' || (between && this.#heldBytes === 0);
     if (!clean) throw unexpectedEnd();
     if (this.#extensions !== NONE) throw unexpectedEnd();
   }
