@@ -1,7 +1,6 @@
-/** A blob that is whole: its file, and its size in bytes. */
+/** The file of a blob that is whole. */
 export interface Blob {
   readonly path: string;
-  readonly size: number;
 }
 
 export interface IngestOptions {

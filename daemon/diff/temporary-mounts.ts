@@ -47,16 +47,19 @@ const remove = async (root: string): Promise<void> => {
   await rmdir(root);
 };
 
-/** The working directory is the whole daemon's, so layers are named through a descriptor instead. */
+/**
+ * The working directory is the whole daemon's, so layers are named by descriptors: however long their names, over two
+ * hundred of them fit the page that mount(2) takes.
+ */
 const mountFrom = async (directory: string, call: MountCall): Promise<void> => {
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    const below = (layer: string): string => `/proc/self/fd/${fd}/${layer}`;
-    const data = call.data.replace(/(^|,)lowerdir=([^,]*)/, (_, comma: string, layers: string) => {
-      return `${comma}lowerdir=${layers.split(':').map(below).join(':')}`;
-    });
-    await mount({ ...call, data });
-  } finally {
-    closeSync(fd);
-  }
+  using open = new DisposableStack();
+  const byDescriptor = (layer: string): string => {
+    const fd = openSync(join(directory, layer), constants.O_RDONLY | constants.O_DIRECTORY);
+    open.defer(() => closeSync(fd));
+    return `/proc/self/fd/${fd}`;
+  };
+  const data = call.data.replace(/(^|,)lowerdir=([^,]*)/, (_, comma: string, layers: string) => {
+    return `${comma}lowerdir=${layers.split(':').map(byDescriptor).join(':')}`;
+  });
+  await mount({ ...call, data });
 };

@@ -104,7 +104,8 @@ interface IdleWorker {
 const startWorker = (): Worker => {
   // In development this file runs as .ts; bundled, the worker lies beside the bundle.
   const entry = import.meta.url.endsWith('.ts') ? './worker.ts' : './diff-worker.mjs';
-  return new Worker(new URL(entry, import.meta.url));
+  // Node would count only the descriptors that it opened itself, and warn when others are closed.
+  return new Worker(new URL(entry, import.meta.url), { trackUnmanagedFds: false });
 };
 
 type Last = Exclude<FromWorker, { readonly piece: Uint8Array }>;
