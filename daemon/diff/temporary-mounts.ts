@@ -2,7 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { messageOf, unknownError } from '../../common/errdefs.ts';
+import { about, messageOf, unknownError } from '../../common/errdefs.ts';
 import { mount } from '../../native/index.ts';
 import { type MountCall, mountOnto, unmountAll } from '../../native/mount-onto.ts';
 import type { Mount } from '../../proto/gen/containerd/types/types.ts';
@@ -30,7 +30,9 @@ export const temporaryMounts = async (directory: string, log: Logger): Promise<T
             throw unknownError(`failed to mount ${root}: ${messageOf(error)}`, { cause: error });
           });
         }
-        return await work(root);
+        return await work(root).catch((error: unknown) => {
+          throw about(`mount callback failed on ${root}`, error); // containerd's words
+        });
       } finally {
         // What the work gave, or why it failed, matters more than a directory that stays until the next start.
         await remove(root).catch((error: unknown) => {

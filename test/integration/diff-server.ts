@@ -17,26 +17,32 @@ import { sha256 } from './diff-harness.ts';
 export const GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
 export const TAR = 'application/vnd.oci.image.layer.v1.tar';
 
+const BLOBS = 'io.containerd.content.v1.content/blobs/sha256';
+
 /** A content store of plain files, with labels in memory. */
 export class FileContent implements DiffContent {
   readonly labels = new Map<string, ReadonlyMap<string, string>>();
   /** Refs that were aborted. */
   readonly aborted: string[] = [];
   readonly #root: string;
+  readonly #more: string | undefined;
 
-  /** `root`: as a daemon's, so that it may be containerd's. */
-  constructor(root: string) {
-    this.#root = join(root, 'io.containerd.content.v1.content/blobs/sha256');
+  /** `root` is laid out as a daemon's; `more` may be another's, containerd's too, which is only read. */
+  constructor(root: string, more?: string) {
+    this.#root = join(root, BLOBS);
+    this.#more = more === undefined ? undefined : join(more, BLOBS);
     mkdirSync(this.#root, { recursive: true });
   }
 
   path(digest: string): string {
-    return join(this.#root, digest.slice('sha256:'.length));
+    const hex = digest.slice('sha256:'.length);
+    const own = join(this.#root, hex);
+    return this.#more === undefined || existsSync(own) ? own : join(this.#more, hex);
   }
 
   put(bytes: Uint8Array, mediaType: string): Descriptor {
     const digest = sha256(bytes);
-    writeFileSync(this.path(digest), bytes);
+    writeFileSync(join(this.#root, digest.slice('sha256:'.length)), bytes);
     return { mediaType, digest, size: BigInt(bytes.length), annotations: new Map() };
   }
 
