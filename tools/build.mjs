@@ -31,6 +31,7 @@ const BUNDLES = {
   'daemon/main.ts': 'dist/holdfastd.mjs',
   'daemon/store/checkpoint-worker.ts': 'dist/checkpoint-worker.mjs',
   'daemon/snapshots/file-worker.ts': 'dist/file-worker.mjs',
+  'daemon/diff/worker.ts': 'dist/diff-worker.mjs',
   'shim/main.ts': 'dist/shim.mjs',
   'cli/main.ts': 'dist/holdfast.mjs',
 };
