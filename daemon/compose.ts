@@ -7,6 +7,7 @@ import { makeContent } from './content-part.ts';
 import { makeCollector } from './gc-part.ts';
 import { contentStore } from './content/store.ts';
 import type { Core, TasksPart } from './core.ts';
+import { makeDiff } from './diff-part.ts';
 import type { ForwardParts } from './events/forward.ts';
 import { openEventLog } from './events/log.ts';
 import { replayCursors } from './events/replay.ts';
@@ -63,6 +64,7 @@ export const compose = async (
   const snapshotters = await openSnapshotters(core, config);
   const collector = makeCollector(core, { content, snapshotters: snapshotters.all });
   const images = makeImages(core, { collector });
+  const diff = await makeDiff(core, content);
   const tasks = makeTasks(core);
   const forward: ForwardParts = { db, events, absorb: tasks.absorb };
   const trimming = keepTrimmed(events, config.events, log);
@@ -82,6 +84,7 @@ export const compose = async (
     eventsService({ ...forward, cursors: replayCursors(db), isUndeleted: tasks.isUndeleted }),
     ...content.services,
     ...images.services,
+    ...diff.services,
     ...tasks.services,
   ];
 
@@ -100,6 +103,7 @@ export const compose = async (
       trimming.close();
       await tasks.close();
       await collector.close();
+      await diff.close();
       await content.close();
       await snapshotters.close();
       await db.close();

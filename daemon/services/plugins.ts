@@ -9,6 +9,7 @@ const GRPC = 'io.containerd.grpc.v1';
 const SERVICE = 'io.containerd.service.v1';
 const METADATA = 'io.containerd.metadata.v1';
 const CONTENT = 'io.containerd.content.v1';
+const DIFFER = 'io.containerd.differ.v1';
 const EVENT = 'io.containerd.event.v1';
 const RUNTIME = 'io.containerd.runtime.v2';
 
@@ -22,10 +23,12 @@ export const plugins = (root: string, snapshotters: readonly SnapshotterPlugin[]
   ...snapshotters.map(snapshotterPlugin),
   plugin(METADATA, 'sqlite', { exports: new Map([['path', join(root, 'metadata.db')]]) }),
   plugin(CONTENT, 'content', { exports: new Map([['root', join(root, 'io.containerd.content.v1.content')]]) }),
+  plugin(DIFFER, 'walking', { requires: [METADATA], platforms: [here()] }),
   plugin(EVENT, 'exchange'),
   plugin(SERVICE, 'introspection-service'),
   plugin(SERVICE, 'containers-service', { requires: [EVENT, METADATA] }),
   plugin(SERVICE, 'content-service', { requires: [METADATA] }),
+  plugin(SERVICE, 'diff-service', { requires: [DIFFER] }),
   plugin(SERVICE, 'images-service', { requires: [METADATA] }),
   plugin(SERVICE, 'leases-service', { requires: [METADATA] }),
   plugin(SERVICE, 'namespaces-service', { requires: [EVENT, METADATA] }),
@@ -35,6 +38,7 @@ export const plugins = (root: string, snapshotters: readonly SnapshotterPlugin[]
   plugin(GRPC, 'introspection', { requires: [SERVICE] }),
   plugin(GRPC, 'containers', { requires: [SERVICE] }),
   plugin(GRPC, 'content', { requires: [SERVICE] }),
+  plugin(GRPC, 'diff', { requires: [SERVICE] }),
   plugin(GRPC, 'events', { requires: [EVENT] }),
   plugin(GRPC, 'healthcheck'),
   plugin(GRPC, 'images', { requires: [SERVICE] }),
