@@ -152,6 +152,7 @@ harmless('setXattr', 'path', 'text', 'bytes', 'bool');
 harmless('listXattrs', 'path', 'bool');
 harmless('removeXattr', 'path', 'text', 'bool');
 harmless('openIn', 'fd', 'path', 'u32', 'u32', 'u32');
+harmless('nextData', 'fd', 'size');
 harmless('isFifo', 'path');
 harmless('openFifo', 'path', 'bool', 'bool', 'bool');
 onlyRefused('mount', 'text', 'path', 'text', 'u32', 'text');
