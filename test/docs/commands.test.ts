@@ -79,10 +79,10 @@ test('the configuration keys of the operator’s document are those that the dae
     .flatMap((row) => row.split('|').slice(1, 3))
     .flatMap((cell) => [...cell.matchAll(/`([a-z_]+(?:\.[^`]+)?)`/g)].map(([, key = '']) => key.replaceAll('"', '')));
   const source = readFileSync(join(repository, 'daemon/config-keys.ts'), 'utf8').split('const KEYS')[1] ?? '';
-  const read = [...source.matchAll(/^ {2}\['([^']+)',/gm)].map(([, key = '']) => key);
+  const read = [...source.matchAll(/^ {2}\[\s*'([^']+)',/gm)].map(([, key = '']) => key);
   const accepted = new Set(['version', 'disabled_plugins', 'required_plugins']);
   const expected = read
     .filter((key) => !accepted.has(key))
-    .map((key) => (key === 'runtimes' ? 'runtimes.NAME.path' : key));
+    .map((key) => ({ runtimes: 'runtimes.NAME.path', proxy_plugins: 'proxy_plugins.NAME' })[key] ?? key);
   assert.deepEqual(new Set(documented), new Set(expected));
 });
