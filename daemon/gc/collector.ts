@@ -44,14 +44,23 @@ export class Collector {
   #deletions = 0;
   #busyUntil = 0;
   #closed = false;
+  /** Since our start, for the collection that comes by itself then: it is for what earlier daemons left. */
+  #sinceStart: Barrier | undefined;
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
+    this.#sinceStart = new Barrier(parts.db);
     this.#schedule(STARTUP_MS);
   }
 
   /** Collects; what was unreferenced before the call is gone when it resolves. All who wait share one. */
   collect(): Promise<Collection> {
+    this.#sinceStart?.[Symbol.dispose]();
+    this.#sinceStart = undefined;
+    return this.#collect();
+  }
+
+  #collect(): Promise<Collection> {
     if (this.#current === undefined) return this.#start();
     this.#next ??= this.#current.catch(() => undefined).then(() => this.#startNext());
     return this.#next;
@@ -60,6 +69,9 @@ export class Collector {
   /** What would go now, and stays. */
   async plan(): Promise<readonly Node[]> {
     const { db } = this.#parts;
+    await this.#current?.catch(() => undefined);
+    this.#sinceStart?.[Symbol.dispose]();
+    this.#sinceStart = undefined;
     using barrier = new Barrier(db);
     const graph = rowGraph(db, Date.now());
     const marking = await this.#mark(new Marking(graph), barrier);
@@ -78,13 +90,14 @@ export class Collector {
     this.#closed = true;
     clearTimeout(this.#timer);
     await Promise.allSettled([this.#current, this.#next]);
+    this.#sinceStart?.[Symbol.dispose]();
   }
 
   #schedule(delayMs: number): void {
     if (this.#timer !== undefined || this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.collect().catch((error: unknown) => this.#parts.log.error({ err: error }, 'collection failed'));
+      this.#collect().catch((error: unknown) => this.#parts.log.error({ err: error }, 'collection failed'));
     }, delayMs).unref();
   }
 
@@ -108,7 +121,8 @@ export class Collector {
     const removed: Node[] = [];
     let marking: Marking;
     {
-      using barrier = new Barrier(db);
+      using barrier = this.#sinceStart ?? new Barrier(db);
+      this.#sinceStart = undefined;
       const graph = rowGraph(db, begun);
       marking = await this.#mark(new Marking(graph), barrier);
       for (const page of doomed(marking, graph)) {

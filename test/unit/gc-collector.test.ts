@@ -206,6 +206,26 @@ test('a collection that is asked for while one goes on begins after it, once for
   assert.equal(removed.length, 1);
 });
 
+test('the collection that comes by itself after a start leaves alone what was made since', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-gc-'));
+  const db = await openDatabase(join(folder, 'metadata.db'), log);
+  db.sql.exec(`INSERT INTO namespaces VALUES ('n'); INSERT INTO content VALUES ('n', 'old', 1, 0, 0)`);
+  const { promise: settled, resolve } = Promise.withResolvers<void>();
+  const byDigest = db.sql.prepare('DELETE FROM content WHERE namespace = ? AND digest = ?');
+  const none = (): void => assert.fail('there is only content');
+  const content = ({ namespace, key }: Node): void => void byDigest.run(namespace, key);
+  const remove = { lease: none, image: none, ingest: none, snapshot: none, content };
+  const collector = new Collector({ db, log, remove, settle: async () => resolve() });
+  t.after(async () => {
+    await collector.close();
+    await db.close();
+    rmSync(folder, { recursive: true });
+  });
+  db.sql.exec(`INSERT INTO content VALUES ('n', 'new', 1, 0, 0)`);
+  await settled;
+  assert.deepEqual(db.sql.prepare<[], string>('SELECT digest FROM content').pluck().all(), ['new']);
+});
+
 test('10,000 blobs are looked through without keeping anybody waiting for long', async (t) => {
   const rows = await Rows.open(t);
   rows.db.transaction(() => {
