@@ -25,8 +25,8 @@ let labels: (digest: string) => Promise<ReadonlyMap<string, string> | undefined>
 let content: FileContent;
 
 before(async () => {
-  // Blobs that nothing refers to are to stay.
-  const config = '[plugins."io.containerd.gc.v1.scheduler"]\n  mutation_threshold = 1000000\n';
+  // Blobs that nothing refers to are to stay: no collection soon after the start, nor after many changes.
+  const config = '[plugins."io.containerd.gc.v1.scheduler"]\n  startup_delay = "1h"\n  mutation_threshold = 1000000\n';
   containerd = await startContainerd(bed, { config });
   content = new FileContent(bed.folder('written'), containerd.root);
   ours = await startDiffServer(bed, content);
