@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { shimHash, shimPaths } from '../../common/bootstrap.ts';
@@ -23,6 +23,10 @@ const shimPid = (group: string): number => {
   const ledger: { pid: number } = JSON.parse(readFileSync(join(directory, 'ledger.json'), 'utf8'));
   return ledger.pid;
 };
+
+/** Its start has been answered for, not only begun. */
+const running = (id: string): Promise<boolean> =>
+  eventually(async () => new RegExp(`^${id}\\s.*RUNNING`, 'm').test(await side.ctr.ok('tasks', 'ls')), { what: id });
 
 /** Kills the shim and waits for the one in its place. */
 const killShim = async (group: string): Promise<void> => {
@@ -53,11 +57,15 @@ test('a terminal outlives its shim, again and again, and its size can be set', a
 });
 
 test('what a terminal shows while it has no shim is shown afterwards', async () => {
-  const script = 'echo ready; read go; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the end';
+  const wait = 'while [ ! -e /tmp/now ]; do sleep 0.01; done';
+  const script = `echo ready; ${wait}; i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the end`;
   const terminal = side.ctr.terminal(side.words(['--rm', '-t'], 'b', ['/bin/sh', '-c', script]));
   await terminal.shows('ready');
-  terminal.write('\r');
-  await killShim('b');
+  await running('b');
+  const before = shimPid('b');
+  process.kill(before, 'SIGKILL');
+  writeFileSync(`${side.rootfs}/tmp/now`, '');
+  await eventually(() => shimPid('b') !== before, { what: 'another shim' });
   assert.equal(await terminal.end(), 0, terminal.screen.slice(-300));
   const lines = [...terminal.screen.matchAll(/^line (\d+)\r+$/gm)].map(([, number]) => Number(number));
   assert.match(terminal.screen, /the end\r+\n$/);
@@ -109,7 +117,7 @@ test('an end of the input that was asked for stays, whoever dies in between', as
   const run = side.ctr.attach(
     side.words(['--rm'], 'f', ['/bin/sh', '-c', 'while [ ! -e /tmp/go ]; do sleep 0.02; done; cat > /tmp/out']),
   );
-  await eventually(async () => (await side.ctr.ok('tasks', 'ls')).includes('RUNNING'));
+  await running('f');
   run.write('unread\n');
   run.closeStdin();
   await side.tasks.closeIO({ containerId: 'f', stdin: true });
