@@ -1,9 +1,7 @@
 // Files: locks, preallocation, times to the nanosecond, nodes, attributes, FIFOs, and opening below a directory.
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -16,6 +14,7 @@
 
 #include "calls.h"
 #include "descriptor.h"
+#include "inodes.h"
 
 namespace holdfast {
 
@@ -44,21 +43,6 @@ Result<std::optional<std::tuple<Size, Size>>> NextData(Fd fd, Size offset) {
   const off_t end = lseek(fd.value, begin, SEEK_HOLE);
   if (end < 0) return Failed("lseek");
   return std::make_tuple(Size{begin}, Size{end});
-}
-
-timespec TimeOf(int64_t nanoseconds) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  int64_t seconds = nanoseconds / kSecond;
-  int64_t rest = nanoseconds % kSecond;
-  // Before 1970: the nanoseconds still count upwards.
-  if (rest < 0) {
-    seconds -= 1;
-    rest += kSecond;
-  }
-  timespec time{};
-  time.tv_sec = seconds;
-  time.tv_nsec = rest;
-  return time;
 }
 
 int FollowFlag(bool no_follow) { return no_follow ? AT_SYMLINK_NOFOLLOW : 0; }
@@ -109,16 +93,7 @@ Result<Nothing> RemoveXattr(const Path& path, const Text& name, bool no_follow) 
 }
 
 Result<Fd> OpenIn(Fd directory, const Path& path, uint32_t flags, uint32_t mode, uint32_t resolve) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  // The open of a FIFO must not wait for its other end; files do not mind. O_PATH takes no such flag: it opens nothing.
-  if ((flags & O_PATH) == 0) how.flags |= O_NONBLOCK;
-  how.mode = mode;
-  how.resolve = resolve;
-  const int fd =
-      Retry([&] { return static_cast<int>(syscall(SYS_openat2, directory.value, path.c_str(), &how, sizeof(how))); });
-  if (fd < 0) return Failed("openat2");
-  return Fd{fd};
+  return OpenAt2(directory, path.c_str(), flags, mode, resolve);
 }
 
 Result<bool> IsFifo(const Path& path) {

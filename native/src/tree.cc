@@ -2,9 +2,7 @@
 // is below the directory cannot lead it elsewhere. Names are bytes (Octets), as the kernel has them.
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -17,6 +15,7 @@
 
 #include "calls.h"
 #include "descriptor.h"
+#include "inodes.h"
 
 namespace holdfast {
 
@@ -24,7 +23,6 @@ namespace {
 
 // Largest value of an attribute, and largest list of names, bytes. Source: XATTR_SIZE_MAX, XATTR_LIST_MAX.
 constexpr size_t kXattrBytesMax = 65536;
-constexpr int64_t kSecond = 1'000'000'000;
 
 // The kernel has no calls for attributes, or for the mode of an O_PATH descriptor, that take a directory: through proc a
 // descriptor becomes the start of a path. Only the last part is looked up, and the calls used with it do not follow it.
@@ -35,30 +33,8 @@ std::string PathOf(Fd directory, const Octets& name) {
   return ProcPath(directory.value) + "/" + (name.value.empty() ? "." : name.value);
 }
 
-timespec TimeOf(int64_t nanoseconds) {
-  int64_t seconds = nanoseconds / kSecond;
-  int64_t rest = nanoseconds % kSecond;
-  if (rest < 0) {
-    seconds -= 1;
-    rest += kSecond;
-  }
-  timespec time{};
-  time.tv_sec = seconds;
-  time.tv_nsec = rest;
-  return time;
-}
-
 Result<Fd> OpenBelow(Fd directory, const Octets& path, uint32_t flags, uint32_t mode, uint32_t resolve) {
-  open_how how{};
-  how.flags = flags | O_CLOEXEC;
-  // The open of a FIFO must not wait for its other end. O_PATH takes no such flag: it opens nothing.
-  if ((flags & O_PATH) == 0) how.flags |= O_NONBLOCK;
-  how.mode = mode;
-  how.resolve = resolve;
-  const int fd =
-      Retry([&] { return static_cast<int>(syscall(SYS_openat2, directory.value, path.c_str(), &how, sizeof(how))); });
-  if (fd < 0) return Failed("openat2");
-  return Fd{fd};
+  return OpenAt2(directory, path.c_str(), flags, mode, resolve);
 }
 
 // mode, uid, gid, links, major, minor, size, inode, device, mtime in nanoseconds.
