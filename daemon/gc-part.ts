@@ -4,7 +4,7 @@ import { ingestStore } from './content/ingest-store.ts';
 import { contentStore } from './content/store.ts';
 import type { Core } from './core.ts';
 import { Collector } from './gc/collector.ts';
-import type { Node } from './gc/nodes.ts';
+import { type Node, splitSnapshotKey } from './gc/nodes.ts';
 import { imageStore } from './images/store.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 import { snapshotStore } from './snapshots/store.ts';
@@ -43,9 +43,9 @@ export const makeCollector = (core: Core, { content, snapshotters }: GcParts): C
 
 /** It becomes a leftover, which the snapshotter deletes. */
 const removeSnapshot = ({ db }: Core, { namespace, key }: Node): void => {
-  const at = key.indexOf('/');
-  const store = snapshotStore(db, key.slice(0, at));
-  const snapshot = store.find(namespace, key.slice(at + 1));
+  const [snapshotter, name] = splitSnapshotKey(key);
+  const store = snapshotStore(db, snapshotter);
+  const snapshot = store.find(namespace, name);
   if (snapshot !== undefined && !store.hasChildren(snapshot.id)) store.remove(snapshot);
 };
 

@@ -2,13 +2,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../store/database.ts';
 import { Barrier } from './barrier.ts';
-import { rowGraph } from './graph.ts';
+import { type RowGraph, rowGraph } from './graph.ts';
 import { Marking } from './mark.ts';
-import type { Kind, Node } from './nodes.ts';
+import type { Collectable, Node } from './nodes.ts';
 
-/** What can be collected. In this order: a lease that has expired keeps nothing, and no row goes before what refers to it. */
-const KINDS = ['lease', 'image', 'ingest', 'snapshot', 'content'] as const;
-export type Collectable = (typeof KINDS)[number];
+/** In this order: a lease that has expired keeps nothing, and no row goes before what refers to it. */
+const KINDS: readonly Collectable[] = ['lease', 'image', 'ingest', 'snapshot', 'content'];
 
 /** Longest stretch for which the marking keeps the loop to itself, ms. */
 const SLICE_MS = 4;
@@ -55,8 +54,7 @@ export class Collector {
 
   /** Collects; what was unreferenced before the call is gone when it resolves. All who wait share one. */
   collect(): Promise<Collection> {
-    this.#sinceStart?.[Symbol.dispose]();
-    this.#sinceStart = undefined;
+    this.#forgetStart();
     return this.#collect();
   }
 
@@ -70,11 +68,10 @@ export class Collector {
   async plan(): Promise<readonly Node[]> {
     const { db } = this.#parts;
     await this.#current?.catch(() => undefined);
-    this.#sinceStart?.[Symbol.dispose]();
-    this.#sinceStart = undefined;
+    this.#forgetStart();
     using barrier = new Barrier(db);
     const graph = rowGraph(db, Date.now());
-    const marking = await this.#mark(new Marking(graph), barrier);
+    const marking = await this.#mark(graph, barrier);
     return [...doomed(marking, graph)].flat();
   }
 
@@ -90,7 +87,12 @@ export class Collector {
     this.#closed = true;
     clearTimeout(this.#timer);
     await Promise.allSettled([this.#current, this.#next]);
+    this.#forgetStart();
+  }
+
+  #forgetStart(): void {
     this.#sinceStart?.[Symbol.dispose]();
+    this.#sinceStart = undefined;
   }
 
   #schedule(delayMs: number): void {
@@ -124,7 +126,7 @@ export class Collector {
       using barrier = this.#sinceStart ?? new Barrier(db);
       this.#sinceStart = undefined;
       const graph = rowGraph(db, begun);
-      marking = await this.#mark(new Marking(graph), barrier);
+      marking = await this.#mark(graph, barrier);
       for (const page of doomed(marking, graph)) {
         removed.push(...this.#sweep(page, marking, barrier));
         await nextTurn();
@@ -139,17 +141,15 @@ export class Collector {
   }
 
   /** Slice by slice; what writers touch in between is marked too. */
-  async #mark(marking: Marking, barrier: Barrier): Promise<Marking> {
+  async #mark(graph: RowGraph, barrier: Barrier): Promise<Marking> {
+    const marking = new Marking(graph);
     let since = performance.now();
-    const rest = async (steps: Generator<void, void, void>): Promise<void> => {
-      for (const _step of steps) {
-        if (performance.now() - since < SLICE_MS) continue;
-        await nextTurn();
-        for (const node of barrier.drain()) marking.touch(node);
-        since = performance.now();
-      }
-    };
-    await rest(marking.steps());
+    for (const _step of marking.steps()) {
+      if (performance.now() - since < SLICE_MS) continue;
+      await nextTurn();
+      for (const node of barrier.drain()) marking.touch(node);
+      since = performance.now();
+    }
     return marking;
   }
 
@@ -168,10 +168,7 @@ export class Collector {
 }
 
 /** What is white, a page at a time; some are empty. */
-const doomed = function* (
-  marking: Marking,
-  graph: { pages(kind: Exclude<Kind, 'container'>): Generator<Node[], void, void> },
-): Generator<Node[], void, void> {
+const doomed = function* (marking: Marking, graph: RowGraph): Generator<Node[], void, void> {
   for (const kind of KINDS) {
     for (const page of graph.pages(kind)) yield page.filter((node) => !marking.has(node));
   }

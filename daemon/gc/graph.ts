@@ -1,7 +1,18 @@
 import type { Labels } from '../../common/labels.ts';
 import type { Database } from '../store/database.ts';
 import type { Graph, Root } from './mark.ts';
-import { backReferences, isExpired, isFlat, isRoot, type Kind, type Node, nodeText, references } from './nodes.ts';
+import {
+  backReferences,
+  type Collectable,
+  isExpired,
+  isFlat,
+  isRoot,
+  type Kind,
+  type Node,
+  nodeText,
+  references,
+  splitSnapshotKey,
+} from './nodes.ts';
 
 /** Rows that are read at once: a marking lets others on between two such pages. */
 const PAGE = 200;
@@ -9,7 +20,7 @@ const PAGE = 200;
 /** What refers to what, read from the rows. */
 export interface RowGraph extends Graph {
   /** All that there is of a kind that can be collected, a page at a time; a snapshot before those it is built on. */
-  pages(kind: Exclude<Kind, 'container'>): Generator<Node[], void, void>;
+  pages(kind: Collectable): Generator<Node[], void, void>;
 }
 
 /** The graph as it is now; `nowMs` decides what has expired, for the whole marking. */
@@ -24,7 +35,7 @@ export const rowGraph = (db: Database, nowMs: number): RowGraph => {
       case 'image':
         return new Map(statements.imageLabels.all(namespace, key));
       case 'snapshot':
-        return new Map(statements.snapshotLabels.all(namespace, ...split(key)));
+        return new Map(statements.snapshotLabels.all(namespace, ...splitSnapshotKey(key)));
       case 'lease':
         return new Map(statements.leaseLabels.all(namespace, key));
       case 'container':
@@ -56,9 +67,9 @@ export const rowGraph = (db: Database, nowMs: number): RowGraph => {
   };
 
   const parentOf = (namespace: string, key: string): Node[] => {
-    const [snapshotter] = split(key);
+    const [snapshotter] = splitSnapshotKey(key);
     return statements.parent
-      .all(namespace, ...split(key))
+      .all(namespace, ...splitSnapshotKey(key))
       .map((name) => ({ kind: 'snapshot', namespace, key: `${snapshotter}/${name}` }));
   };
 
@@ -120,12 +131,6 @@ export const rowGraph = (db: Database, nowMs: number): RowGraph => {
 };
 
 const MAX_ID = 2n ** 62n;
-
-/** `<snapshotter>/<name>`; a name may hold slashes. */
-const split = (key: string): readonly [snapshotter: string, name: string] => {
-  const at = key.indexOf('/');
-  return [key.slice(0, at), key.slice(at + 1)];
-};
 
 const resourceNode = (namespace: string, [type, id]: readonly [type: string, id: string]): Node[] => {
   if (type === 'content') return [{ kind: 'content', namespace, key: id }];

@@ -3,6 +3,9 @@ import type { Labels } from '../../common/labels.ts';
 /** What the collector knows of. A container is never collected; it only keeps what it uses. */
 export type Kind = 'content' | 'snapshot' | 'image' | 'ingest' | 'lease' | 'container';
 
+/** What can be collected. */
+export type Collectable = Exclude<Kind, 'container'>;
+
 /** A thing in a namespace. `key`: a digest, name, reference or id; of a snapshot `<snapshotter>/<name>`. */
 export interface Node {
   readonly kind: Kind;
@@ -16,6 +19,12 @@ export const nodeText = ({ kind, namespace, key }: Node): string => `${kind}\0${
 export const nodeOf = (text: string): Node => {
   const [kind = '', namespace = '', ...key] = text.split('\0');
   return { kind: kind as Kind, namespace, key: key.join('\0') }; // it was made by nodeText
+};
+
+/** Snapshotter and name of a snapshot's key; a name may hold slashes. */
+export const splitSnapshotKey = (key: string): readonly [snapshotter: string, name: string] => {
+  const at = key.indexOf('/');
+  return [key.slice(0, at), key.slice(at + 1)];
 };
 
 /** Labels that the collector reads. Source: containerd's docs/garbage-collection.md. */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import pino from 'pino';
-import { type Collectable, Collector } from '../../daemon/gc/collector.ts';
-import type { Node } from '../../daemon/gc/nodes.ts';
+import { Collector } from '../../daemon/gc/collector.ts';
+import type { Collectable, Node } from '../../daemon/gc/nodes.ts';
 import { type Database, openDatabase } from '../../daemon/store/database.ts';
 
 const log = pino({ level: 'silent' });
