@@ -1,4 +1,5 @@
 import { isNotFound, notFound } from '../../common/errdefs.ts';
+import { protect, release } from '../leases/protect.ts';
 import type { LeaseStore } from '../leases/store.ts';
 import type { Caller } from './snapshotter.ts';
 
@@ -23,17 +24,12 @@ export class LeaseResources {
   }
 
   /** After `check`. */
-  add({ namespace, lease }: Caller, key: string): void {
-    if (lease !== undefined) this.#leases.addResource(namespace, lease, { type: this.#type, id: key });
+  add(caller: Caller, key: string): void {
+    protect(this.#leases, caller, { type: this.#type, id: key });
   }
 
   /** A lease that is not there does not keep it. */
-  remove({ namespace, lease }: Caller, key: string): void {
-    if (lease === undefined) return;
-    try {
-      this.#leases.removeResource(namespace, lease, { type: this.#type, id: key });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+  remove(caller: Caller, key: string): void {
+    release(this.#leases, caller, { type: this.#type, id: key });
   }
 }
