@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 /**
  * Replaces `path` as a whole: a reader sees the old bytes or the new ones, never a part. Synchronous, for small
@@ -23,5 +24,15 @@ export const replaceFile = (
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+};
+
+/** Resolves when the names in a directory are on the disk. */
+export const syncDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 };

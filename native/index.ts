@@ -227,8 +227,11 @@ export class Poller implements Disposable {
 
 // Sockets
 
+/** Descriptors that one message can bring. Source: SCM_MAX_FD of Linux. */
+export const MESSAGE_FDS_MAX = 253;
+
 /**
- * Sends `data` (at least a byte) and copies of at most 253 descriptors as one message: bytes sent, the descriptors with
+ * Sends `data` (at least a byte) and copies of at most MESSAGE_FDS_MAX descriptors as one message: bytes sent, the descriptors with
  * the first of them; undefined: there is no room now, and nothing was sent.
  */
 export const sendDescriptors = (socketFd: number, data: Uint8Array, fds: readonly number[]): number | undefined =>

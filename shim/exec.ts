@@ -7,15 +7,20 @@ import { openIo } from './io/process-io.ts';
 import { ExitJournal } from './journal.ts';
 import type { ExecDocument, RuntimeOptions } from './ledger.ts';
 import { peekPidFile, readPidFile } from './pid-file.ts';
-import { type End, type Exit, Process, type ShimParts, type Stdio, UNKNOWN_STATUS } from './process.ts';
+import {
+  ADOPT_RETRY_MS,
+  ADOPT_TRIES,
+  type End,
+  type Exit,
+  Process,
+  type ShimParts,
+  type Stdio,
+  UNKNOWN_STATUS,
+} from './process.ts';
 import { type ExecState, nextExecState } from './process-state.ts';
 import { runtimeError } from './runc/errors.ts';
 import type { Runc } from './runc/runc.ts';
 import { withTerminal } from './spec.ts';
-
-/** How often, and how many ms apart, a new shim looks for the process that an earlier one was having started. */
-const ADOPT_TRIES = 40;
-const ADOPT_RETRY_MS = 50;
 
 /** What an exec needs to know of its container. */
 export interface ExecParent {

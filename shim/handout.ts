@@ -1,11 +1,8 @@
 import type net from 'node:net';
 import { messageOf } from '../common/errdefs.ts';
-import { sendDescriptors } from '../native/index.ts';
+import { MESSAGE_FDS_MAX, sendDescriptors } from '../native/index.ts';
 import { acceptFrom, bindAt, descriptorOf } from './listen.ts';
 import type { Log } from './log.ts';
-
-/** Descriptors in one message. Source: SCM_MAX_FD of Linux. */
-const MESSAGE_FDS_MAX = 253;
 
 export interface HandoutOptions {
   /** Where to listen. Source: ShimPaths. */

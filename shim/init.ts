@@ -8,7 +8,7 @@ import type { Any } from '../proto/gen/google/protobuf/any.ts';
 import { type TaskEvent, taskEvents } from './events.ts';
 import { launch, type LaunchConfig, renamed, restore } from './launch.ts';
 import type { ContainerDocument } from './ledger.ts';
-import { type End, type Exit, Process, type ShimParts } from './process.ts';
+import { ADOPT_RETRY_MS, ADOPT_TRIES, type End, type Exit, Process, type ShimParts } from './process.ts';
 import { type InitEvent, type InitState, nextInitState } from './process-state.ts';
 import { unmountRootfs } from './rootfs.ts';
 import { isUnknownContainer, killError, processFinished } from './runc/errors.ts';
@@ -18,9 +18,6 @@ import { within } from './within.ts';
 const EXIT_ORDER_MS = 5_000;
 /** How long a Delete waits for a process that it has killed, ms. */
 const DELETE_EXIT_MS = 10_000;
-/** How often, and how many ms apart, a new shim asks what became of a start that an earlier one was having made. */
-const ADOPT_TRIES = 40;
-const ADOPT_RETRY_MS = 50;
 const SIGKILL = 9;
 
 export interface InitConfig extends LaunchConfig {

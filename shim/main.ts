@@ -14,7 +14,7 @@ import { runSpare } from './spare.ts';
 import { start } from './start.ts';
 import { zygote } from './zygote.ts';
 
-/** Where a spare's socket is. Source: common/bootstrap.ts. */
+/** Where the socket of a spare, or of a zygote, is. Source: common/bootstrap.ts. */
 const CONTROL_FD = 3;
 /** Highest descriptor number for close_range(2). */
 const FD_MAX = 0xffff_ffff;
@@ -35,7 +35,7 @@ const main = async (flags: Flags): Promise<void> => {
       return runSpare(CONTROL_FD);
     case 'zygote': {
       prepare();
-      const control = await zygote();
+      const control = await zygote(CONTROL_FD);
       outlive(); // we are a child of it now
       return runSpare(control);
     }

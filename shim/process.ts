@@ -13,6 +13,9 @@ import { processFinished } from './runc/errors.ts';
 
 /** Exit status of a process whose status nobody can know. Source: containerd reports the same for a lost task. */
 export const UNKNOWN_STATUS = 255;
+/** How often, and how many ms apart, a new shim looks what became of a start that an earlier one was having made. */
+export const ADOPT_TRIES = 40;
+export const ADOPT_RETRY_MS = 50;
 /** How long copied output (terminals, pipes) may take to reach its reader before a Delete closes it, ms. */
 const DRAIN_MS = 2_000;
 /** Highest signal number of Linux. */

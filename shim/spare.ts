@@ -8,15 +8,13 @@ import {
   shimPaths,
 } from '../common/bootstrap.ts';
 import { codeOf, invalidArgument, messageOf } from '../common/errdefs.ts';
-import { Poller, receiveDescriptors, setNonblocking, writeNow } from '../native/index.ts';
+import { MESSAGE_FDS_MAX, Poller, receiveDescriptors, setNonblocking, writeNow } from '../native/index.ts';
 import { joinCgroup } from './cgroup/paths.ts';
 import { newLedger, readLedger } from './ledger.ts';
 import { type Descriptors, resume } from './resume.ts';
 
 /** Longest request line, bytes. */
 const REQUEST_BYTES_MAX = 1 << 20;
-/** Descriptors in one message. Source: SCM_MAX_FD of Linux. */
-const MESSAGE_FDS_MAX = 253;
 
 /** Waits on its control socket to be told whom to serve, and serves from then on. End of file before that: ends. */
 export const runSpare = async (controlFd: number): Promise<void> => {

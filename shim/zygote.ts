@@ -3,8 +3,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fork, Poller, reap, receiveDescriptors } from '../native/index.ts';
 import { warmUp } from './warm-up.ts';
 
-/** Where a zygote's socket is. Source: common/bootstrap.ts. */
-const CONTROL_FD = 3;
 /** A request is a byte with one descriptor. */
 const REQUEST_BYTES = 1;
 
@@ -12,8 +10,8 @@ const REQUEST_BYTES = 1;
  * Makes shims by forking: they begin with Node started, our code loaded and compiled, and share that memory. Resolves
  * in each of them, with its control socket; here it ends with the process, when the daemon has closed the socket.
  */
-export const zygote = async (): Promise<number> => {
-  using requests = new Requests(CONTROL_FD);
+export const zygote = async (requestsFd: number): Promise<number> => {
+  using requests = new Requests(requestsFd);
   const children = new Set<number>();
   /** Shims outlive us; one that has not must not stay a zombie. libuv reaps what it has started itself. */
   const onChild = (): void => children.forEach((pid) => reap({ pid }) !== undefined && children.delete(pid));

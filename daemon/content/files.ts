@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncDirectory } from '../../common/atomic-file.ts';
 import { digestFault, splitDigest } from '../../common/digest.ts';
 import type { Ingest } from './ingest-store.ts';
 
@@ -86,14 +87,5 @@ const entries = async (path: string): Promise<string[]> => {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // nothing was written yet
     throw error;
-  }
-};
-
-const syncDirectory = async (path: string): Promise<void> => {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 };

@@ -1,9 +1,7 @@
 import { closeSync } from 'node:fs';
 import { deadlineExceeded } from '../../common/errdefs.ts';
-import { connectUnix, Poller, receiveDescriptors } from '../../native/index.ts';
+import { connectUnix, MESSAGE_FDS_MAX, Poller, receiveDescriptors } from '../../native/index.ts';
 
-/** Descriptors in one message. Source: SCM_MAX_FD of Linux. */
-const MESSAGE_FDS_MAX = 253;
 /** Names in one message, bytes. */
 const MESSAGE_BYTES_MAX = 1 << 20;
 

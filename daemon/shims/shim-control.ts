@@ -3,12 +3,10 @@ import { closeSync } from 'node:fs';
 import net from 'node:net';
 import type { BindHello, BindReply, BindRequest } from '../../common/bootstrap.ts';
 import { type Code, CodedError, deadlineExceeded, messageOf, unavailable } from '../../common/errdefs.ts';
-import { sendDescriptors, socketPair } from '../../native/index.ts';
+import { MESSAGE_FDS_MAX, sendDescriptors, socketPair } from '../../native/index.ts';
 import { ProcessWatch, startTimeOf } from './processes.ts';
 import type { ShimProgram } from './program.ts';
 
-/** Descriptors in one message. Source: SCM_MAX_FD of Linux. */
-const MESSAGE_FDS_MAX = 253;
 /** What is kept of a shim's last words, characters. */
 const STDERR_CHARACTERS_MAX = 4_096;
 /** JSON may begin with it. */

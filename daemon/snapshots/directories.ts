@@ -1,5 +1,6 @@
-import { chmod, lstat, mkdir, open, readdir, rename } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '../../common/atomic-file.ts';
 import { failedPrecondition } from '../../common/errdefs.ts';
 import type { FileWorkers } from './file-workers.ts';
 
@@ -34,9 +35,9 @@ export class Directories {
     const unfinished = join(this.#parent, `new-${id}`);
     await mkdir(unfinished, { mode: PRIVATE_MODE });
     await fill(unfinished);
-    await sync(unfinished);
+    await syncDirectory(unfinished);
     await rename(unfinished, this.path(id));
-    await sync(this.#parent);
+    await syncDirectory(this.#parent);
   }
 
   /** Both forms of it, as far as they are there. */
@@ -65,14 +66,5 @@ export const ownerAndMode = async (
       `failed to stat parent: ${path} is missing: remove the snapshot it belongs to and unpack the image again`,
       { cause: error },
     );
-  }
-};
-
-const sync = async (path: string): Promise<void> => {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 };
